@@ -1,0 +1,59 @@
+# The commands of this project. `make demo` and `make test` need only python3 (3.11 or newer) with venv, and make.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TESTS ?= tests
+
+.PHONY: help demo up client down test lint protos lock bench clean
+
+help:  ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Two stamps: what running needs, and what developing needs besides.
+$(VENV)/.runtime: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.runtime  ## play the main job on a locator and four peers, then clean up
+	$(BIN)/python -m demo
+
+up: $(VENV)/.runtime  ## start a cluster for playing (a locator and four peers on loopback)
+	$(BIN)/python -m demo.cluster up
+
+client: $(VENV)/.runtime  ## the interactive client of the playing cluster's first peer (PEER=b for the second)
+	@$(BIN)/python -m demo.cluster client $(PEER)
+
+down: $(VENV)/.runtime  ## stop that cluster and remove its files
+	$(BIN)/python -m demo.cluster down
+
+test: $(VENV)/.dev  ## the tests (TESTS=tests/pserver for some)
+	$(BIN)/python -m pytest $(TESTS) -n 2
+
+lint: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict central_server pserver pclient protos demo bench tests
+	$(BIN)/lint-imports
+
+protos: $(VENV)/.dev  ## make the stubs anew from protos/locator.proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. protos/locator.proto
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+lock: $(VENV)/.dev  ## make both locks anew from pyproject.toml (UPGRADE=--upgrade for current releases)
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --output-file requirements.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --extra dev --allow-unsafe --constraint requirements.txt \
+		--output-file requirements-dev.txt pyproject.toml
+
+bench: $(VENV)/.dev  ## measure, print, and write docs/BENCHMARKS.md
+	$(BIN)/python -m bench
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
