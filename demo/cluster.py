@@ -1,0 +1,124 @@
+"""A cluster for playing, which stays until it is taken down: `make up`, `make client`, `make down`."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn, TypedDict
+
+from demo import files
+from demo.processes import Locator, Peer, Server, environment, wait_for
+
+FOLDER = Path(".cluster")
+NAMES = ("a", "b", "c", "d")
+
+
+class _Recorded(TypedDict):
+    pid: int
+    module: str
+    client: dict[str, str]
+
+
+def up() -> int:
+    """Start a locator and four peers with something to share, and say how to use them."""
+    if _recorded():
+        print("It is up already (make client opens its client, make down stops it).", file=sys.stderr)
+        return 1
+    locator = Locator(FOLDER.absolute() / "locator")
+    locator.start()
+    servers: list[Server] = [locator]
+    peers = [Peer(FOLDER.absolute() / name, name, locator.address) for name in NAMES]
+    _fill(peers)
+    try:
+        for peer in peers:
+            servers.append(peer)
+            peer.start()
+    finally:
+        _record(servers)
+    for peer in peers:
+        print(f"peer {peer.name}: shares {peer.share}, client API on {peer.addresses['client']}")
+    print("\nmake client          the interactive client of peer a\nmake client PEER=b   that of peer b")
+    print("make down            stop all and remove .cluster")
+    return 0
+
+
+def client(name: str) -> NoReturn:
+    """Become the interactive client of the peer of that name."""
+    recorded = _recorded()
+    if name not in recorded:
+        known = ", ".join(sorted(set(recorded) & set(NAMES))) or "none is up: make up"
+        sys.exit(f"There is no peer {name!r} ({known}).")
+    os.execve(sys.executable, [sys.executable, "-m", "pclient"], environment(recorded[name]["client"]))
+
+
+def down() -> int:
+    """Stop all and remove the folder."""
+    recorded = _recorded()
+    for one in reversed(list(recorded.values())):
+        _stop(one["pid"], one["module"])
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    return 0
+
+
+def _fill(peers: list[Peer]) -> None:
+    a, b, c, _ = peers
+    files.license_text(a.share / "LICENSE")
+    files.package("json", a.share / "json")
+    files.archive(b.share / "library.tar", 200 << 20)
+    files.package("email", b.share / "email")
+    files.module("json/decoder.py", c.share / "decoder.py")
+
+
+def _record(servers: list[Server]) -> None:
+    recorded: dict[str, _Recorded] = {}
+    for server in servers:
+        name = server.name if isinstance(server, Peer) else "locator"
+        settings = server.client_environment() if isinstance(server, Peer) and server.addresses else {}
+        recorded[name] = {
+            "pid": server.process.pid if server.process else 0,
+            "module": server.module,
+            "client": settings,
+        }
+    (FOLDER / "cluster.json").write_text(json.dumps(recorded))
+
+
+def _recorded() -> dict[str, _Recorded]:
+    with suppress(FileNotFoundError):
+        return json.loads((FOLDER / "cluster.json").read_text())  # type: ignore[no-any-return]  # what _record wrote
+    return {}
+
+
+def _stop(pid: int, module: str) -> None:
+    """End the process, if it is still the one that was started and no other that got its number."""
+    if not _is_ours(pid, module):
+        return
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    wait_for(f"process {pid} ends", lambda: not _is_ours(pid, module))
+
+
+def _is_ours(pid: int, module: str) -> bool:
+    try:
+        return module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def main() -> int:
+    """`up`, `down` or `client [NAME]`."""
+    match sys.argv[1:]:
+        case ["up"]:
+            return up()
+        case ["down"]:
+            return down()
+        case ["client", *names]:
+            client(names[0] if names else "a")
+    print("usage: python -m demo.cluster up | client [NAME] | down", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
