@@ -1,0 +1,219 @@
+"""The command line: which words there are, what each takes, and its help. What they do is in the files by noun."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from pclient import __version__, adding, finding, transferring
+from pclient.choosing import Wanted
+from pclient.client import Client
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was said before the command."""
+
+    url: str | None = None
+    token_file: str | None = None
+    env_file: str | None = None
+    as_json: bool = False
+    no_color: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What the command line needs of the wiring: a client for the options, and the shell for when no command is given.
+
+    `shell` returns an exit code.
+    """
+
+    open: Callable[[Options], Client]
+    shell: Callable[[Client], int]
+
+
+def _want_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    if value and isinstance(context.obj, Client):
+        context.obj.talk.as_json = True
+
+
+class Verb(click.Command):
+    """A command, which takes --json like every other."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: what click.command passes on
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--json"], is_flag=True, expose_value=False, callback=_want_json, help="Print one JSON value."
+            )
+        )
+
+
+@click.group(invoke_without_command=True, context_settings=_SETTINGS)
+@click.option("--url", metavar="URL", help="Your PServer's client API [PCLIENT_PSERVER_URL, http://127.0.0.1:8101].")
+@click.option("--token-file", metavar="FILE", help="The token it wrote when it started [PCLIENT_TOKEN_FILE].")
+@click.option("--env-file", metavar="FILE", help="Read settings from FILE [.env here, if there is one].")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON value.")
+@click.option("--no-color", is_flag=True, help="No colours, as with NO_COLOR.")
+@click.version_option(__version__, message="pclient %(version)s")
+@click.pass_context
+def pclient(context: click.Context, /, **options: Any) -> None:  # Any: each option's own type, named in Options
+    """Share files with the peers of your network. Without a command: an interactive shell.
+
+    Data goes to stdout, all talk to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 login needed
+    or refused, 5 own PServer not reachable, 130 interrupted.
+    """
+    start: Start = context.obj
+    context.obj = start.open(Options(**options))
+    if context.invoked_subcommand is None:
+        context.exit(start.shell(context.obj))
+
+
+@click.command(cls=Verb)
+@click.argument("words", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Show at most this many.")
+@click.option("--all", "everything", is_flag=True, help="Show all.")
+@click.pass_obj
+def search(client: Client, words: tuple[str, ...], limit: int, everything: bool) -> None:
+    """Find files whose names have all WORDS.
+
+    A word matches the beginnings of words; accents and case do not matter.
+    Off a terminal, a line a file: name, bytes, holders, file id.
+    """
+    finding.search(client, " ".join(words), limit, everything)
+
+
+@click.command(cls=Verb)
+@click.argument("what", metavar="NAME|id:HEX|sha256:HEX")
+@click.pass_obj
+def info(client: Client, what: str) -> None:
+    """Show a file's ids, size, names and all holders.
+
+    Off a terminal, a line a holder: file id, bytes, sha256, peer, peer id, name there, checked|unchecked|partial.
+    """
+    finding.info(client, what)
+
+
+@click.command(cls=Verb)
+@click.argument("what", metavar="NAME|FOLDER/|id:HEX|sha256:HEX")
+@click.option("--save", metavar="DIR", help="Also write it to this folder; never over another file.")
+@click.option("--as", "name", metavar="NAME", help="Its name in your share.")
+@click.option("--from", "source", metavar="PEER", help="Whose folder, or whose file of that name.")
+@click.option("--detach", is_flag=True, help="Do not wait for it.")
+@click.pass_obj
+def download(
+    client: Client, *, what: str, save: str | None, name: str | None, source: str | None, detach: bool
+) -> None:
+    """Download a file or folder into your share.
+
+    If a name means several things you are asked; off a terminal the one that most peers hold is taken, and named.
+    Off a terminal, a line a file: name, bytes, file id, and with --save where it was saved.
+    """
+    transferring.download(client, Wanted(what, name, source), save, detach)
+
+
+@click.command(cls=Verb)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--as", "name", metavar="NAME", help="Its name in your share.")
+@click.pass_obj
+def add(client: Client, paths: tuple[str, ...], name: str | None) -> None:
+    """Put files and folders of this machine into your share.
+
+    Off a terminal, a line a file: name, bytes, file id, state.
+    """
+    adding.add(client, paths, name)
+
+
+@click.command(cls=Verb)
+@click.argument("path")
+@click.option("--to", metavar="PEER", multiple=True, help="To this peer (name or id); may be repeated.")
+@click.option("--replicas", metavar="N", type=click.IntRange(1, 1000), help="To this many peers with room [1].")
+@click.option("--detach", is_flag=True, help="Do not wait for it.")
+@click.pass_obj
+def upload(client: Client, path: str, to: tuple[str, ...], replicas: int | None, detach: bool) -> None:
+    """Add a file or folder, and make other peers hold it too.
+
+    PATH may also be the name of a file in your share.
+    Off a terminal, a line a file and peer: name, peer, peer id, state, why not.
+    """
+    adding.upload(client, path, to=to, replicas=replicas, detach=detach)
+
+
+@click.command(cls=Verb)
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def remove(client: Client, name: str, yes: bool) -> None:
+    """Delete a file of your share. Other peers' copies stay."""
+    finding.remove(client, name, yes)
+
+
+@click.command(cls=Verb)
+@click.argument("prefix", default="")
+@click.option("--peer", metavar="PEER", help="Another peer's share (name or id).")
+@click.option("--limit", type=click.IntRange(1), help="Show at most this many.")
+@click.pass_obj
+def files(client: Client, prefix: str, peer: str | None, limit: int | None) -> None:
+    """List the files of your share, or of a peer's, whose names begin with PREFIX.
+
+    Off a terminal, a line a file: name, bytes, file id, ok|partial.
+    """
+    finding.files(client, prefix, peer, limit)
+
+
+@click.command(cls=Verb)
+@click.argument("match", default="")
+@click.pass_obj
+def peers(client: Client, match: str) -> None:
+    """List the peers, or those whose name or id matches.
+
+    Off a terminal, a line a peer: name, id, URL, files, bytes, free bytes, takes uploads (yes|no), version.
+    """
+    finding.peers(client, match)
+
+
+@click.command(cls=Verb)
+@click.argument("words", metavar="[[pause|resume|cancel] ID]", nargs=-1)
+@click.pass_obj
+def transfers(client: Client, words: tuple[str, ...]) -> None:
+    """List transfers; with an ID all about one; or pause, resume, cancel it.
+
+    The beginning of an ID will do. Cancelling one that has ended forgets it.
+    Off a terminal, a line a transfer: id, kind, state, bytes done, bytes in all, bytes a second, what.
+    """
+    transferring.transfers(client, words)
+
+
+@click.command(cls=Verb)
+@click.argument("transfer_id", metavar="ID")
+@click.pass_obj
+def watch(client: Client, transfer_id: str) -> None:
+    """Watch a transfer until it has ended. Ctrl-C leaves it running."""
+    transferring.watch_one(client, transfer_id)
+
+
+@click.command(cls=Verb)
+@click.pass_obj
+def status(client: Client) -> None:
+    """Show how your PServer is: its share, its locators and neighbours."""
+    finding.status(client)
+
+
+VERBS: tuple[click.Command, ...] = (
+    search,
+    info,
+    download,
+    add,
+    upload,
+    remove,
+    files,
+    peers,
+    transfers,
+    watch,
+    status,
+)
+for verb in VERBS:
+    pclient.add_command(verb)

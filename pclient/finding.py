@@ -1,0 +1,165 @@
+"""The commands that look and change little: search, info, files, peers, status, remove."""
+
+from collections.abc import Iterator
+
+from pclient import choosing, render, text
+from pclient.client import Client
+from pclient.model import Ambiguous, FileEntry, Files, Groups, NotFound, PClientError, PeerInfo, WrongUsage
+
+PAGE = 1000
+
+
+def search(client: Client, words: str, limit: int, everything: bool) -> None:
+    """Print the files that match all words, a page at a time. Raises NotFound if none does."""
+    if not words.strip():
+        raise WrongUsage("say at least one word to search for")
+    shown, last = 0, None
+    pages: list[Groups] = []
+    for page in _search_pages(client, words, limit, everything):
+        last = page
+        if client.talk.as_json:
+            pages.append(page)
+        elif page["groups"]:
+            client.talk.table(render.groups(page["groups"], shown + 1))
+        client.seen.groups(page["groups"], continues=shown > 0)
+        shown += len(page["groups"])
+    assert last is not None
+    if client.talk.as_json:
+        client.talk.json({**last, "groups": [group for page in pages for group in page["groups"]]})
+    _say_how(client, last, shown)
+
+
+def _search_pages(client: Client, words: str, limit: int, everything: bool) -> Iterator[Groups]:
+    wanted, token = limit, ""
+    while True:
+        page = client.api.search(words, PAGE if everything else min(wanted, PAGE), token)
+        yield page
+        token = page.get("next_page_token", "")
+        wanted -= len(page["groups"])
+        if not token or (wanted <= 0 and not everything):
+            return
+
+
+def _say_how(client: Client, last: Groups, shown: int) -> None:
+    """Tell what the list does not: whether it is all, and by which way it came."""
+    _warn_if_incomplete(client, last["complete"])
+    if shown == 0:
+        raise NotFound("nothing matches")
+    more = "; there are more: --all, or --limit N" if last.get("next_page_token") else ""
+    if client.talk.to_person or more:
+        way = f", by way of {' > '.join(last['via'])}" if last["via"] else ""
+        client.talk.say(f"{text.count_of(shown, 'file')}{way}{more}")
+
+
+def _warn_if_incomplete(client: Client, complete: bool) -> None:
+    if not complete:
+        client.talk.warn("no locator could be asked: other peers may have more")
+
+
+def info(client: Client, what: str) -> None:
+    """Print everything known about a file: ids, size, names, all holders. Raises NotFound."""
+    line = client.seen.line(what)
+    answer = client.api.lookup(what if line is None else f"id:{line[1]}")
+    client.seen.holdings(answer["groups"])
+    if client.talk.as_json:
+        client.talk.json(answer)
+    elif client.talk.to_person:
+        _info_for_person(client, answer)
+    else:
+        client.talk.table(render.holdings(answer["groups"]))
+    _warn_if_incomplete(client, answer["complete"])
+
+
+def _info_for_person(client: Client, answer: Groups) -> None:
+    if len(answer["groups"]) > 1:
+        client.talk.say(f"{len(answer['groups'])} different files go by this name:")
+    for group in answer["groups"]:
+        client.talk.table(render.group_facts(group))
+        client.talk.line("")
+        client.talk.table(render.holders(group["holders"]))
+        client.talk.line("")
+        if group["holder_count"] > len(group["holders"]):
+            client.talk.say(f"and {group['holder_count'] - len(group['holders'])} more holders")
+
+
+def files(client: Client, prefix: str, peer: str | None, limit: int | None) -> None:
+    """Print the files of the own share, or of a peer's, below a prefix: all of them, or `limit`."""
+    shown = 0
+    collected: list[FileEntry] = []
+    complete = True
+    for page in _file_pages(client, prefix, peer, limit):
+        found = page["files"]
+        complete = page.get("complete", True)
+        if client.talk.as_json:
+            collected += found
+        elif found:
+            client.talk.table(render.files(found, shown + 1))
+        client.seen.files(found, continues=shown > 0)
+        shown += len(found)
+    if client.talk.as_json:
+        way = {} if peer is None else {"via": page.get("via", []), "complete": complete}
+        client.talk.json({"files": collected, **way})
+    elif client.talk.to_person or shown == 0:
+        client.talk.say(text.count_of(shown, "file"))
+    _warn_if_incomplete(client, complete)
+
+
+def _file_pages(client: Client, prefix: str, peer: str | None, limit: int | None) -> Iterator[Files]:
+    left, token = limit, ""
+    while left is None or left > 0:
+        try:
+            page = client.api.files(prefix, peer, PAGE if left is None else min(left, PAGE), token)
+        except Ambiguous as error:
+            peer = choosing.peer(client, error)["peer_id"]
+            continue
+        page["files"] = page["files"] if left is None else page["files"][:left]
+        yield page
+        left = None if left is None else left - len(page["files"])
+        token = page["next_page_token"]
+        if not token:
+            return
+
+
+def peers(client: Client, match: str) -> None:
+    """Print the peers whose name or id matches."""
+    found: list[PeerInfo] = []
+    token = ""
+    while True:
+        page = client.api.peers(match, token)
+        found += page["peers"]
+        token = page["next_page_token"]
+        if not token:
+            break
+    client.seen.peer_names([one["peer"]["name"] for one in found])
+    if client.talk.as_json:
+        client.talk.json({"peers": found, "via": page["via"], "complete": page["complete"]})
+    elif found:
+        client.talk.table(render.peers(found))
+    if client.talk.to_person or not found:
+        client.talk.say(text.count_of(len(found), "peer"))
+    _warn_if_incomplete(client, page["complete"])
+
+
+def status(client: Client) -> None:
+    """Print how the own PServer is."""
+    now = client.api.status()
+    if client.talk.as_json:
+        client.talk.json(now)
+    else:
+        client.talk.table(render.status(now))
+
+
+def remove(client: Client, name: str, yes: bool) -> None:
+    """Delete a file of the own share, after asking. Raises NotFound; WrongUsage if there is nobody to ask."""
+    entry = client.api.file(name)
+    if not yes:
+        if not client.talk.can_ask:
+            raise WrongUsage("nothing was removed: there is nobody to ask, so say --yes")
+        question = f"Remove {name} ({text.size(entry['size'])}) from your share? It is deleted from the disk. [y/N] "
+        if client.talk.ask(question).lower() not in {"y", "yes"}:
+            raise PClientError("nothing was removed")
+    client.api.remove(name)
+    if client.talk.as_json:
+        client.talk.json({"removed": name})
+    else:
+        client.talk.say(f"removed {name}")

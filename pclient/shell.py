@@ -1,0 +1,137 @@
+"""The interactive shell: reads lines, runs them as commands. Nothing that is typed ends it but quit and Ctrl-D."""
+
+import os
+import shlex
+from collections.abc import Callable
+
+import click
+
+from pclient import __version__, failures, text
+from pclient.client import Client
+from pclient.commands import VERBS
+from pclient.model import PClientError, Status
+from pclient.text import harmless
+from pclient.transferring import announce_ended, count_in_background
+
+_HELP = """\
+help CMD    all about a command
+quit        or Ctrl-D; transfers go on at the PServer
+Ctrl-C      leaves a transfer running in the background; `transfers` lists them,
+            `watch ID` shows one again
+
+Quote names with spaces: download 'my file.txt'. Tab completes.
+A number is a line of the last list of files: after a search, `download 2` and
+`info 2` mean its line 2. (A file that is really called 2: ask by its id.)"""
+_LEAVE = frozenset({"quit", "exit"})
+
+
+class Shell:
+    """`read` gives the next line for a prompt; it raises EOFError at the end, KeyboardInterrupt at Ctrl-C."""
+
+    def __init__(self, client: Client, read: Callable[[str], str]) -> None:
+        self._client = client
+        self._talk = client.talk
+        self._read = read
+        self._prompt = "pclient> "
+        self._wants_json = client.talk.as_json
+        self._group = click.Group("", commands={str(verb.name): verb for verb in VERBS})
+
+    def run(self) -> int:
+        """Until the end; the exit code of the last command that failed, else 0."""
+        self._client.in_shell = True
+        self._greet()
+        code = 0
+        while (line := self._next_line()) is not None:
+            code = self._run_line(line) or code
+        self._part()
+        return 0 if self._talk.can_ask else code  # a person has seen it; a script has not
+
+    def _next_line(self) -> str | None:
+        """The next line; None at the end."""
+        while True:
+            try:
+                announce_ended(self._client)
+                line = self._read(self._prompt).strip()
+            except KeyboardInterrupt:
+                continue  # Ctrl-C empties the line
+            except EOFError:
+                return None
+            return None if line in _LEAVE else line
+
+    def _run_line(self, line: str) -> int:
+        self._talk.as_json = self._wants_json
+        try:
+            words = split(line)
+            words = words[1:] if words[:1] == ["pclient"] else words
+            if words[:1] == ["help"]:
+                self._help(words[1:])
+            elif words:
+                self._command(words)
+            self._talk.flush()
+        except BrokenPipeError:
+            raise
+        except BaseException as error:  # the shell survives whatever a command does
+            return failures.tell(error, self._talk, self._client.debug)
+        return 0
+
+    def _command(self, words: list[str]) -> None:
+        name = words[0]
+        if self._group.get_command(click.Context(self._group), name) is None:
+            raise PClientError(f"there is no command '{name}'; `help` lists them")
+        verb = self._group.commands[name]
+        with verb.make_context(name, words[1:], obj=self._client) as context:
+            verb.invoke(context)
+
+    def _help(self, words: list[str]) -> None:
+        if words and words[0] in self._group.commands:
+            verb = self._group.commands[words[0]]
+            shown = verb.get_help(click.Context(verb, info_name=words[0], max_content_width=100))
+        elif words:
+            raise PClientError(f"there is no command '{words[0]}'; `help` lists them")
+        else:
+            listed = [f"{name:<11} {verb.get_short_help_str(80)}" for name, verb in self._group.commands.items()]
+            shown = "\n".join([*listed, "", _HELP])
+        for line in shown.splitlines():
+            self._talk.line(line)
+
+    def _greet(self) -> None:
+        """Who and how we are. That the PServer is away is said, and does not end the shell."""
+        try:
+            status = self._client.api.status()
+            self._prompt = f"{harmless(status['peer']['name'])[:40]}> "
+            self._client.seen.peer_names([status["peer"]["name"]])
+            self._talk.say(greeting(status))
+        except Exception as error:  # whatever it is: the shell is of use, and each command says what is wrong
+            failures.tell(error, self._talk, self._client.debug)
+        self._talk.say("`help` lists the commands, `quit` or Ctrl-D leaves.")
+
+    def _part(self) -> None:
+        running = count_in_background(self._client)
+        if running:
+            self._talk.say(f"{running} still in work at the PServer; to look: pclient transfers")
+
+
+def greeting(status: Status) -> str:
+    """The first line a person sees."""
+    share, locators = status["share"], status["locators"]
+    registered = sum(one["state"] == "registered" for one in locators)
+    network = "connected" if registered else "not connected: see `status`"
+    held = f"{text.count_of(share['files'], 'file')} shared, {text.size(share['bytes'])}"
+    return f"pclient {__version__}: peer {status['peer']['name']}, {held}; {network}"
+
+
+def split(line: str) -> list[str]:
+    """A line's words, by the rules of a POSIX shell; on Windows a backslash is an ordinary character.
+
+    Raises PClientError for quotes that are not closed.
+    """
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    if os.name == "nt":
+        lexer.escape = ""
+    try:
+        return list(lexer)
+    except ValueError as error:
+        hint = "a quote is not closed" if "quot" in str(error) else "the last backslash escapes nothing"
+        raise PClientError(f"{hint}. For a quote within a word, write \"it's\" or it\\'s") from None

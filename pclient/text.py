@@ -1,0 +1,74 @@
+"""Words and numbers as a person reads them. Pure functions."""
+
+import unicodedata
+
+# Format characters that scripts and emoji need between other characters; next to plain ASCII they only mislead.
+_JOINERS = frozenset("\u200c\u200d")
+_HARMFUL = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def harmless(text: str) -> str:
+    """`text` on one line, with everything escaped that could act on a terminal or reorder what is read.
+
+    Escaped: control characters (newlines too), terminal escapes, bidi overrides and other invisible format
+    characters, lone surrogates (bytes that are no UTF-8), unassigned code points. For eyes only: it cannot be
+    undone, since a backslash stays a backslash.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown: list[str] = []
+    for before, character in zip(" " + text, text, strict=False):
+        shown.append(character if _is_harmless(character, before) else _escaped(character))
+    return "".join(shown)
+
+
+def _is_harmless(character: str, before: str) -> bool:
+    if character in _JOINERS:
+        return not before.isascii()
+    return unicodedata.category(character) not in _HARMFUL
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def size(count: float) -> str:
+    """Bytes: "0 B", "1023 B", "1.0 KiB", "3.4 GiB"."""
+    if count < 1024:
+        return f"{int(count)} B"
+    for unit in _UNITS:
+        count /= 1024
+        if count < 1023.95 or unit == _UNITS[-1]:
+            break
+    return f"{count:.1f} {unit}"
+
+
+def rate(bytes_a_second: float) -> str:
+    """A rate: "3.4 MiB/s"."""
+    return f"{size(bytes_a_second)}/s"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its two biggest units: "8 s", "3 min 05 s", "2 h 10 min", "3 d 4 h"."""
+    whole = max(0, round(seconds))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days} d {hour} h"
+    if hours:
+        return f"{hours} h {minute:02} min"
+    if minutes:
+        return f"{minutes} min {second:02} s"
+    return f"{second} s"
+
+
+def short_id(hex_id: str) -> str:
+    """The first 12 digits: enough to tell ids apart by eye."""
+    return hex_id[:12]
+
+
+def count_of(number: int, noun: str) -> str:
+    """ "1 file", "2 files"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

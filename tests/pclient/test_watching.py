@@ -1,0 +1,110 @@
+"""Watching a transfer, and what is shown of it."""
+
+from collections.abc import Callable
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from pclient.model import Unreachable
+from pclient.progress import Moment, drawn, figures
+from pclient.watching import AWAY_SECONDS, LOOK_SECONDS, Patience
+from tests.pclient.conftest import Desk
+from tests.pclient.fake_pserver import FakePServer
+
+
+def test_a_pserver_that_is_away_for_a_while_is_waited_for(desk: Desk, fake: FakePServer) -> None:
+    def away() -> None:
+        fake.answer_all = lambda handler: not handler.break_off()
+
+    def back() -> None:
+        fake.answer_all = None
+
+    desk.clock.events = [away, lambda: None, lambda: None, back]
+    assert desk.run("download", "docs/report.pdf") == 0, desk.said
+    assert desk.clock.now < AWAY_SECONDS
+
+
+def test_a_pserver_may_be_away_again_and_again(desk: Desk, fake: FakePServer) -> None:
+    fake.step_at_look = None
+
+    def away() -> None:
+        fake.answer_all = lambda handler: not handler.break_off()
+
+    def back() -> None:
+        fake.answer_all = None
+
+    for_a_while = [lambda: None] * int(AWAY_SECONDS * 0.7 / LOOK_SECONDS)
+    desk.clock.events = [
+        away,
+        *for_a_while,
+        back,
+        lambda: None,
+        away,
+        *for_a_while,
+        back,
+        lambda: fake.step("00000001"),
+    ]
+    assert desk.run("download", "docs/report.pdf") == 0, desk.said
+    assert desk.clock.now > AWAY_SECONDS
+
+
+def test_one_that_stays_away_is_exit_code_5(desk: Desk, fake: FakePServer) -> None:
+    def away() -> None:
+        fake.answer_all = lambda handler: not handler.break_off()
+
+    desk.clock.events = [away]
+    assert desk.run("download", "docs/report.pdf") == 5
+    assert AWAY_SECONDS <= desk.clock.now < AWAY_SECONDS + 2
+
+
+def test_patience_begins_anew_with_every_answer() -> None:
+    patience, away = Patience(10), Unreachable("away")
+    patience.failed(away, 0)
+    patience.failed(away, 9)
+    patience.answered()
+    patience.failed(away, 12)
+    with pytest.raises(Unreachable):
+        patience.failed(away, 22)
+
+
+def test_on_a_terminal_a_bar_is_drawn_and_gone_at_the_end(seat: Callable[..., Desk], fake: FakePServer) -> None:
+    fake.step_at_look = 0.3
+    desk = seat()
+    assert desk.run("download", "docs/report.pdf") == 0
+    assert "30 %" in desk.said
+    assert "2 sources" in desk.said
+    assert desk.said.endswith("download of docs/report.pdf is done, 410.2 KiB\n")
+    assert desk.said.count("\x1b[?25l") == desk.said.count("\x1b[?25h") == 1  # the cursor is back
+
+
+def test_off_a_terminal_it_is_a_line_at_each_turn(desk: Desk, fake: FakePServer) -> None:
+    fake.step_at_look = None
+    desk.clock.events = [
+        lambda: fake.transfers["00000001"].update(state="paused"),
+        lambda: None,
+        lambda: fake.transfers["00000001"].update(state="running"),
+        lambda: fake.step("00000001"),
+    ]
+    assert desk.run("download", "docs/report.pdf") == 0
+    states = [line.split(": ")[-1].split(",")[0] for line in desk.said.splitlines()]
+    assert states[:3] == ["running", "paused", "running"]
+    assert len(states) == 4
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 200])
+def test_the_bar_fits(width: int) -> None:
+    console = Console(width=width, record=True, file=None, quiet=False, color_system=None)
+    moment = Moment("download 日本の歌\x1b[31m" * 5, "running", 3 * 2**29, 2**31, 12e6, 125, 3, "no source\n" * 9)
+    with console.capture() as capture:
+        console.print(drawn(moment, width))
+    lines = capture.get().splitlines()
+    assert len(lines) == 3
+    assert max(cell_len(line) for line in lines) <= width
+    assert "\x1b" not in capture.get()
+
+
+def test_figures() -> None:
+    moment = Moment("x", "running", 3 * 2**29, 2**31, 12 * 2**20, 125, 3)
+    assert figures(moment) == " 75 %  1.5 GiB of 2.0 GiB  12.0 MiB/s  2 min 05 s left  3 sources"
+    assert figures(Moment("x", "paused", 0, 0)) == "  0 %  0 B of 0 B  paused"
