@@ -191,3 +191,102 @@ class LookupAnswer:
     peers: list[PeerInfo] = field(default_factory=list)
     files: list[FileEntry] = field(default_factory=list)
     next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A file that another peer would have this one hold. `url`: the base of the offering peer's API."""
+
+    file_id: bytes
+    size: int
+    name: str
+    sha256: bytes
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfferView:
+    """How far the taking of an offer is. `state`: queued, running, done, failed or cancelled."""
+
+    offer_id: str
+    state: str
+    bytes_done: int
+    name: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """A peer that a download reads from. `state`: ok, slow, banned or gone; `rate` in bytes/s."""
+
+    peer: Peer
+    state: str
+    rate: float
+    pieces: int
+    errors: int
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """A peer that an upload wants to hold the file; `state` as an offer's."""
+
+    peer: Peer
+    state: str
+    bytes_done: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """One file of a transfer. `name` is the one wanted, `final_name` the one it got."""
+
+    name: str
+    final_name: str | None
+    file_id: bytes
+    size: int
+    state: str
+    bytes_done: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferView:
+    """A transfer as it stands. `kind`: download, upload or incoming; `state`: queued, running, paused, done,
+    failed or cancelled. `rate` in bytes/s; `eta_seconds` None if unknown; times are Unix seconds.
+
+    `standstill`: why nothing moves. `error`: (code, detail). `items` is empty in a list of transfers.
+    """
+
+    id: str
+    kind: str
+    label: str
+    state: str
+    bytes_total: int
+    bytes_done: int
+    files_total: int
+    files_done: int
+    rate: float
+    eta_seconds: float | None
+    created: float
+    ended: float | None = None
+    standstill: str | None = None
+    error: tuple[str, str] | None = None
+    sources: tuple[SourceView, ...] = ()
+    targets: tuple[TargetView, ...] = ()
+    items: tuple[ItemView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShareView:
+    """The share as it stands. `hashing`: files that wait or are in work. `skipped`: (name, why), at most 100."""
+
+    path: str
+    files: int
+    bytes: int
+    free_bytes: int
+    scanning: bool
+    hashing: int
+    error: str | None
+    skipped: tuple[tuple[str, str], ...]
+    skipped_count: int
