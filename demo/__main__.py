@@ -39,7 +39,7 @@ class Stage:
         print(f"{name}$ pclient {command}", flush=True)
         ended = subprocess.run(
             [sys.executable, "-m", "pclient", *shlex.split(command)],
-            env=environment(self.peers[name].client_environment() | {"PYTHONPATH": str(Path.cwd())}),
+            env=environment(self.peers[name].client_environment()),
             cwd=self.desk,
             stdin=subprocess.DEVNULL,
             check=False,

@@ -114,7 +114,8 @@ def _always_refused(address: Address) -> str | None:
         return "it is a link-local or metadata address"
     if address.is_multicast:
         return "it is a multicast address"
-    if (address.is_reserved and not address.is_loopback) or (isinstance(address, ipaddress.IPv4Address) and address.packed[0] == 0):
+    this_network = address.version == 4 and address.packed[0] == 0  # 0.0.0.0/8, RFC 1122
+    if this_network or (address.is_reserved and not address.is_loopback):  # ::1 counts as reserved
         return "it is a reserved address"
     return None
 

@@ -1,0 +1,292 @@
+"""Starts a peer: reads the settings, builds the parts, serves until told to stop. The only place that does."""
+
+import argparse
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from dotenv import dotenv_values
+
+from protos.addresses import AddressPolicy
+from protos.tokens import Verifier
+from pserver import __version__
+from pserver.client_api import client_app
+from pserver.download import Downloads
+from pserver.engine import Limits as DownloadLimits
+from pserver.folder import Folder
+from pserver.holdings import Holdings
+from pserver.http_server import HttpServer, Limits
+from pserver.identity import Identity, StateFolder
+from pserver.locator_client import LocatorClient
+from pserver.lookup import Lookup
+from pserver.membership import Membership, Self
+from pserver.model import Peer, PeerInfo, PServerError
+from pserver.neighbours import Neighbours
+from pserver.node import Incoming, Node, Parts, Placement, free_bytes
+from pserver.offers import Offers
+from pserver.peer_api import peer_app
+from pserver.peers import PeerClient
+from pserver.resolve import Resolver
+from pserver.scan import Scanner
+from pserver.settings import Settings, WrongSetting, host_and_port, is_loopback, read_settings
+from pserver.share import Share
+from pserver.transfers import Transfers
+from pserver.tus import TusUploads
+from pserver.upload import Uploads
+from pserver.web import MAX_JSON_BYTES, About
+
+SWEEP_SECONDS = 2.0  # how much of a stalled tus upload a crash may cost
+CLIENT_BODY_BYTES = (8 << 20) + (64 << 10)  # a tus PATCH of 8 MiB
+CLIENT_THREADS = 4
+PEER_THREADS = 16
+_log = logging.getLogger("pserver")
+
+
+def main() -> int:
+    """Run a peer until SIGTERM or SIGINT. Exit status: 0 stopped, 1 could not run, 2 wrong settings."""
+    arguments = _arguments()
+    try:
+        settings = read_settings(_environment(arguments.env_file))
+    except (WrongSetting, OSError) as error:
+        print(f"pserver: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        return Process(settings).run()
+    except (PServerError, OSError) as error:
+        print(f"pserver: {error}", file=sys.stderr)
+        return 1
+
+
+class Process:
+    """All the parts of one running peer, made in the order of the flow and stopped in its reverse."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._exit_status = 0
+        self._closers: list[Callable[[], object]] = []  # called last first
+        try:
+            self._build()
+        except BaseException:
+            self._close()
+            raise
+
+    def run(self) -> int:
+        """Serve until a signal, or until another process has this peer's key; the exit status."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        try:
+            self._start()
+            while not self._stopping.wait(SWEEP_SECONDS):
+                self._sweep()
+        finally:
+            self._close()
+        _log.info("stopped")
+        return self._exit_status
+
+    def _build(self) -> None:
+        settings = self._settings
+        state = StateFolder(settings.state_dir)
+        self._closers.append(state.close)
+        identity = Identity(state, settings.network_key)
+        folder = Folder(settings.share_dir)
+        self._closers.append(folder.close)
+        share = Share(state.path / "index.sqlite", folder)
+        self._closers.append(share.close)
+        transfers = Transfers(state.path / "transfers.sqlite")
+        self._closers.append(transfers.close)
+
+        peer_late, client_late = Late(), Late()
+        peer_limits = Limits(threads=PEER_THREADS, max_body_bytes=MAX_JSON_BYTES, upload_rate=settings.upload_rate)
+        self._peer_server = _bind(peer_late, settings.listen, peer_limits, "peer-api", "PSERVER_LISTEN")
+        self._closers.append(self._peer_server.stop)
+        client_limits = Limits(threads=CLIENT_THREADS, max_body_bytes=CLIENT_BODY_BYTES)
+        self._client_server = _bind(
+            client_late, settings.client_listen, client_limits, "client-api", "PSERVER_CLIENT_LISTEN"
+        )
+        self._closers.append(self._client_server.stop)
+
+        own = Peer(identity.peer_id, settings.name, advertised_url(settings, self._peer_server.port))
+        about = About(own.peer_id, own.name, __version__)
+        verifier = Verifier(own.peer_id, settings.network_key)
+        policy = AddressPolicy(settings.on_loopback, settings.allowed_networks)
+        peers = PeerClient(identity.issuer, verifier, policy, ca_file=settings.ca_file)
+        self._closers.append(peers.close)
+        clients = [LocatorClient(address, identity.issuer) for address in settings.locators]
+        self._closers += [client.close for client in clients]
+
+        def room() -> int:
+            return max(free_bytes(share) - settings.keep_free_bytes, 0)
+
+        def own_info() -> PeerInfo:
+            files, size = share.totals()
+            return PeerInfo(own, files, size, room(), settings.accept_uploads, __version__)
+
+        himself = Self(own, __version__, settings.accept_uploads, room)
+        membership = Membership(himself, share, clients, self._replaced)
+        neighbours = Neighbours(settings.neighbours, membership.neighbours, peers, own.peer_id)
+        self._closers.append(neighbours.stop)
+
+        def locators() -> list[LocatorClient]:
+            return [clients[number] for number in membership.order()]
+
+        lookup = Lookup(Holdings(own, share, own_info), neighbours, peers, locators)
+        limits = DownloadLimits(reserve_bytes=settings.keep_free_bytes)
+        downloads = Downloads(folder, share, transfers, peers, lookup.find_holders, limits=limits)
+        self._closers.append(downloads.stop)
+        uploads = Uploads(transfers, peers, Placement(own.peer_id, locators), lambda: own.url)
+        self._closers.append(uploads.stop)
+        scanner = Scanner(share)
+        self._closers.append(scanner.stop)
+        self._closers.append(membership.stop)  # the first to stop: whoever looks up shall not be sent here any more
+        node = Node(
+            Parts(
+                own=own,
+                version=__version__,
+                accepts_uploads=settings.accept_uploads,
+                issuer=identity.issuer,
+                share=share,
+                scanner=scanner,
+                membership=membership,
+                neighbours=neighbours,
+                lookup=lookup,
+                resolver=Resolver(lookup, own.peer_id, networked=bool(clients)),
+                transfers=transfers,
+                downloads=downloads,
+                uploads=uploads,
+                offers=Offers(share, transfers, Incoming(downloads, transfers), settings.accept_uploads),
+            )
+        )
+        self._tus = TusUploads(folder, lambda name: scanner.hash_now(folder.raw_name(name)))
+        peer_late.app = peer_app(node, about, verifier, time.time)
+        client_late.app = client_app(
+            node,
+            self._tus,
+            about=about,
+            token=identity.client_token,
+            hosts=client_hosts(settings, self._client_server.port),
+            now=time.time,
+        )
+        self._own = own
+        # In this order: whoever is told of this peer must find it serving.
+        self._starters: list[Callable[[], object]] = [
+            self._peer_server.start,
+            self._client_server.start,
+            scanner.start,
+            neighbours.start,
+            membership.start,
+            downloads.resume_all,
+            uploads.begin,
+        ]
+
+    def _start(self) -> None:
+        for start in self._starters:
+            start()
+        _log.info(
+            "peer %s (%s) shares %s as %s", self._own.name, self._own.peer_id, self._settings.share_dir, self._own.url
+        )
+        _log.info("peer API on http://%s, client API on http://%s", *self._addresses())
+
+    def _addresses(self) -> tuple[str, str]:
+        return self._peer_server.address, self._client_server.address
+
+    def _sweep(self) -> None:
+        try:
+            self._tus.tick(time.time())
+        except PServerError as error:
+            _log.warning("old uploads of the own client are not removed now: %s", error)
+
+    def _replaced(self, message: str) -> None:
+        _log.error("stopping: %s", message)
+        self._exit_status = 1
+        self._stopping.set()
+
+    def _close(self) -> None:
+        while self._closers:
+            close = self._closers.pop()
+            try:
+                close()
+            except Exception:  # the others must still be closed
+                _log.exception("while stopping")
+
+
+class Late:
+    """A WSGI application that is given later: a listener must be bound before its address can be told to the app."""
+
+    app: WSGIApplication
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self.app(environ, start_response)
+
+
+def advertised_url(settings: Settings, port: int) -> str:
+    """The address that others are told: that of the settings, else the one listened on, else the outward one."""
+    if settings.advertise_url is not None:
+        return settings.advertise_url
+    host = settings.listen[0]
+    if _is_unspecified(host):
+        host = _outward_address(settings.locators)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def client_hosts(settings: Settings, port: int) -> Sequence[str]:
+    """The values of Host meant for the client API: its address, the names of loopback, and those of the settings."""
+    host = settings.client_listen[0]
+    names = [host, "localhost", "127.0.0.1"] if is_loopback(host) else [host]
+    return [f"[{name}]:{port}" if ":" in name else f"{name}:{port}" for name in names] + list(settings.client_hosts)
+
+
+def _bind(app: WSGIApplication, where: tuple[str, int], limits: Limits, name: str, setting: str) -> HttpServer:
+    try:
+        return HttpServer(app, where[0], where[1], limits, name)
+    except OSError as error:
+        raise OSError(f"{setting}: cannot listen on {where[0]} port {where[1]}: {error.strerror or error}") from error
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _outward_address(locators: Sequence[str]) -> str:
+    """The address from which this machine would reach the locator (nothing is sent: a UDP socket only routes)."""
+    for locator in locators:
+        try:
+            family, kind, proto, _, where = socket.getaddrinfo(*host_and_port(locator), type=socket.SOCK_DGRAM)[0]
+            with socket.socket(family, kind, proto) as probe:
+                probe.connect(where)
+                return str(probe.getsockname()[0])
+        except OSError:
+            continue
+    return socket.gethostname()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="pserver", description="A peer: shares a folder with its network.")
+    parser.add_argument("--env-file", help="settings to read (default: .env in this folder, if there is one)")
+    parser.add_argument("--version", action="version", version=f"pserver {__version__}")
+    return parser.parse_args()
+
+
+def _environment(env_file: str | None) -> Mapping[str, str]:
+    """The environment, and beneath it what the file of settings says."""
+    path = Path(env_file or ".env")
+    if env_file and not path.is_file():
+        raise WrongSetting(f"--env-file: there is no file {env_file}")
+    said = {name: value for name, value in dotenv_values(path).items() if value is not None}
+    return said | dict(os.environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""The node: one method for each thing that other peers (PeerVerbs) or the own person (ClientVerbs) may ask of it.
+
+It only brings the parts together; what it says and raises stands in verbs.py.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from protos.names import check_prefix
+from protos.tokens import Issuer
+from pserver.download import Downloads
+from pserver.locator_client import LocatorClient
+from pserver.lookup import Lookup
+from pserver.membership import Membership
+from pserver.model import (
+    Conflict,
+    FileEntry,
+    InvalidRequest,
+    LookupAnswer,
+    LookupRequest,
+    NotFound,
+    Offer,
+    OfferView,
+    Peer,
+    PServerError,
+    SharedFile,
+    ShareView,
+    TransferView,
+    Unavailable,
+)
+from pserver.neighbours import Neighbours
+from pserver.offers import Offers
+from pserver.resolve import Resolver
+from pserver.scan import Scanner
+from pserver.share import Share
+from pserver.transfer import Transfer, Wanted
+from pserver.transfers import Transfers
+from pserver.upload import Uploads
+from pserver.verbs import OpenedFile, StatusView
+
+_FILES_PAGE = 500
+_MAX_FILES_PAGE = 2000
+_MAX_REPLICAS = 64
+_PLACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a node is made of."""
+
+    own: Peer
+    version: str
+    accepts_uploads: bool
+    issuer: Issuer
+    share: Share
+    scanner: Scanner
+    membership: Membership
+    neighbours: Neighbours
+    lookup: Lookup
+    resolver: Resolver
+    transfers: Transfers
+    downloads: Downloads
+    uploads: Uploads
+    offers: Offers
+
+
+class Node:
+    """One peer. Thread-safe."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._began = time.monotonic()
+
+    # --- what other peers ask (PeerVerbs) -----------------------------------------------------------------------
+
+    def ping(self, nonce: str, asker: str) -> str:
+        return self._parts.issuer.token(asker, f"pong:{nonce}", time.time())
+
+    def relay(self, request: LookupRequest, asker: str) -> LookupAnswer:
+        return self._parts.lookup.relay(request, asker)
+
+    def manifest(self, file_id: bytes) -> tuple[bytes, bytes | None]:
+        found = self._parts.share.manifest(file_id)
+        if found is None:
+            raise NotFound("this peer has no such file")
+        return found.encode(), None
+
+    def open_file(self, file_id: bytes) -> OpenedFile:
+        found = self._parts.share.by_file_id(file_id)
+        if found is None:
+            raise NotFound("this peer has no such file")
+        return self._open(found)
+
+    def take_offer(self, offer: Offer, asker: str) -> OfferView:
+        return self._parts.offers.take(offer, asker)
+
+    def offer_state(self, offer_id: str, asker: str) -> OfferView:
+        return self._parts.offers.state(offer_id, asker)
+
+    def withdraw_offer(self, offer_id: str, asker: str) -> None:
+        self._parts.offers.withdraw(offer_id, asker)
+
+    # --- what the own person asks (ClientVerbs) -----------------------------------------------------------------
+
+    def status(self) -> StatusView:
+        parts = self._parts
+        reachable = parts.membership.reachable()
+        return StatusView(
+            peer=parts.own,
+            version=parts.version,
+            uptime_seconds=time.monotonic() - self._began,
+            reachable=(reachable.ok, reachable.why),
+            share=self._share_view(),
+            locators=tuple((one.address, one.state, one.why) for one in parts.membership.locators()),
+            neighbours=tuple(parts.neighbours.statuses()),
+            transfers=parts.transfers.counts(),
+            accepts_uploads=parts.accepts_uploads,
+        )
+
+    def search(self, words: str, page_size: int, page_token: str) -> LookupAnswer:
+        return self._parts.lookup.search(words, page_size, page_token)
+
+    def lookup(self, what: str) -> LookupAnswer:
+        return self._parts.resolver.lookup(what)
+
+    def peers(self, match: str, folder: str, page_token: str) -> LookupAnswer:
+        return self._parts.lookup.peers(match, check_prefix(folder), 0, page_token)
+
+    def peer_files(self, peer: str, prefix: str, page_size: int, page_token: str) -> LookupAnswer:
+        found = self._parts.resolver.peer(peer)
+        return self._parts.lookup.files(found.peer_id, check_prefix(prefix), page_size, page_token)
+
+    def files(self, prefix: str, page_size: int, page_token: str) -> tuple[list[FileEntry], str]:
+        size = min(page_size or _FILES_PAGE, _MAX_FILES_PAGE)
+        found = self._parts.share.files(check_prefix(prefix), page_token, size + 1)
+        more = found[size - 1].name if len(found) > size else ""
+        return [file.entry() for file in found[:size]], more
+
+    def file(self, name: str) -> FileEntry:
+        return self._own_file(name).entry()
+
+    def remove(self, name: str) -> None:
+        file = self._own_file(name)
+        self._parts.share.folder.remove(file.raw_name)
+        self._parts.share.forget([file.name])
+
+    def open_content(self, name: str) -> OpenedFile:
+        return self._open(self._own_file(name))
+
+    def start_download(self, what: str, as_name: str | None, from_peer: str | None, choose: str | None) -> TransferView:
+        order = self._parts.resolver.order(what, as_name, from_peer, choose)
+        started = self._parts.downloads.start(order.label, order.wanted, hints=order.hints, tree=order.tree)
+        return self.transfer(started.id)
+
+    def start_upload(self, name: str, to: tuple[str, ...], replicas: int | None) -> TransferView:
+        file = self._own_file(name)
+        targets = [self._parts.resolver.peer(one) for one in dict.fromkeys(to)]
+        if any(target.peer_id == self._parts.own.peer_id for target in targets):
+            raise InvalidRequest(f"'{name}' is on this peer already: name another one")
+        wanted = len(targets) or replicas or 1
+        if wanted > _MAX_REPLICAS:
+            raise InvalidRequest(f"at most {_MAX_REPLICAS} peers can be asked to hold a file at once")
+        return self.transfer(self._parts.uploads.start(file, targets, wanted).id)
+
+    def transfers(self) -> list[TransferView]:
+        return self._parts.downloads.views()
+
+    def transfer(self, transfer_id: str, items_from: int = 0) -> TransferView:
+        return self._parts.downloads.view(transfer_id, items_from)
+
+    def pause(self, transfer_id: str) -> TransferView:
+        transfer = self._parts.transfers.get(transfer_id)
+        if transfer.kind == "upload":
+            self._parts.uploads.pause(transfer)
+        else:
+            self._parts.downloads.pause(transfer_id)
+        return self.transfer(transfer_id)
+
+    def resume(self, transfer_id: str) -> TransferView:
+        transfer = self._parts.transfers.get(transfer_id)
+        if transfer.kind == "upload":
+            self._parts.uploads.resume(transfer)
+        else:
+            self._parts.downloads.resume(transfer_id)
+        return self.transfer(transfer_id)
+
+    def cancel(self, transfer_id: str) -> None:
+        transfer = self._parts.transfers.get(transfer_id)
+        if transfer.kind == "upload" and transfer.state in {"queued", "running"}:
+            self._parts.uploads.cancel(transfer)
+        else:
+            self._parts.downloads.cancel(transfer_id)
+
+    # --- parts of these -----------------------------------------------------------------------------------------
+
+    def _own_file(self, name: str) -> SharedFile:
+        """The file of that name in the own share. NotFound; Conflict "hashing" while it is being indexed."""
+        found = self._parts.share.by_name(name)
+        if found is not None:
+            return found
+        if self._parts.scanner.is_pending(name):
+            raise Conflict(f"'{name}' is being indexed", "hashing")
+        raise NotFound(f"there is no '{name}' in this peer's share")
+
+    def _open(self, file: SharedFile) -> OpenedFile:
+        sha256 = file.sha256 if file.sha256_checked else None
+        return OpenedFile(self._parts.share.open(file), file.name, file.file_id, file.size, sha256)
+
+    def _share_view(self) -> ShareView:
+        share, scan = self._parts.share, self._parts.scanner.status()
+        files, size = share.totals()
+        count, skipped = share.skipped()
+        return ShareView(
+            path=str(share.folder.path),
+            files=files,
+            bytes=size,
+            free_bytes=free_bytes(share),
+            scanning=scan.scanning,
+            hashing=scan.hashing,
+            error=scan.error,
+            skipped=tuple(skipped),
+            skipped_count=count,
+        )
+
+
+class Incoming:
+    """Downloads as `Offers` uses them."""
+
+    def __init__(self, downloads: Downloads, transfers: Transfers) -> None:
+        self._downloads = downloads
+        self._transfers = transfers
+
+    def take(self, wanted: Wanted, source: Peer) -> Transfer:
+        return self._downloads.start(wanted.name, [wanted], kind="incoming", hints=[source], asker=source.peer_id)
+
+    def cancel(self, transfer_id: str) -> None:
+        self._downloads.cancel(transfer_id)
+
+    def bytes_done(self, transfer: Transfer) -> int:
+        return self._downloads.view(transfer.id).bytes_done
+
+    def result(self, transfer: Transfer) -> tuple[bytes, str]:
+        (item,) = self._transfers.items(transfer.id, -1, 1)
+        return item.file_id, item.final_name or item.name
+
+
+class Placement:
+    """Has the locator choose peers for an upload. Never this peer itself."""
+
+    def __init__(self, own_id: str, locators: Callable[[], Sequence[LocatorClient]]) -> None:
+        self._own_id = own_id
+        self._locators = locators
+
+    def __call__(self, file_id: bytes, size: int, count: int, exclude: Sequence[str]) -> list[Peer]:
+        """As LocatorClient.place_upload, of the first locator that answers. Unavailable if none does."""
+        failure: PServerError = Unavailable("without a locator, say which peer shall hold it (--to)")
+        for locator in self._locators():
+            try:
+                return locator.place_upload(file_id, size, count, [self._own_id, *exclude], _PLACE_SECONDS)
+            except Unavailable as error:
+                failure = error
+        raise failure
+
+
+def free_bytes(share: Share) -> int:
+    """Room on the share's disk in bytes; 0 while the folder is away."""
+    try:
+        return share.folder.free_bytes()
+    except Unavailable:
+        return 0
