@@ -18,30 +18,30 @@ from dotenv import dotenv_values
 from protos.addresses import AddressPolicy
 from protos.tokens import Verifier
 from pserver import __version__
-from pserver.client_api import client_app
-from pserver.download import Downloads
-from pserver.engine import Limits as DownloadLimits
-from pserver.folder import Folder
-from pserver.holdings import Holdings
-from pserver.http_server import HttpServer, Limits
+from pserver.api.client_api import client_app
+from pserver.api.peer_api import peer_app
+from pserver.api.tus import TusUploads
+from pserver.api.web import MAX_JSON_BYTES, About
+from pserver.disk.folder import Folder
+from pserver.disk.scan import Scanner
+from pserver.disk.share import Share
+from pserver.exchange.download import Downloads
+from pserver.exchange.engine import Limits as DownloadLimits
+from pserver.exchange.offers import Offers
+from pserver.exchange.resolve import Resolver
+from pserver.exchange.transfers import Transfers
+from pserver.exchange.upload import Uploads
+from pserver.http.server import HttpServer, Limits
 from pserver.identity import Identity, StateFolder
-from pserver.locator_client import LocatorClient
-from pserver.lookup import Lookup
-from pserver.membership import Membership, Self
 from pserver.model import Peer, PeerInfo, PServerError
-from pserver.neighbours import Neighbours
+from pserver.network.holdings import Holdings
+from pserver.network.lookup import Lookup
+from pserver.network.membership import Membership, Self
+from pserver.network.neighbours import Neighbours
 from pserver.node import Incoming, Node, Parts, Placement, free_bytes
-from pserver.offers import Offers
-from pserver.peer_api import peer_app
-from pserver.peers import PeerClient
-from pserver.resolve import Resolver
-from pserver.scan import Scanner
+from pserver.remote.locator_client import LocatorClient
+from pserver.remote.peers import PeerClient
 from pserver.settings import Settings, WrongSetting, host_and_port, is_loopback, read_settings
-from pserver.share import Share
-from pserver.transfers import Transfers
-from pserver.tus import TusUploads
-from pserver.upload import Uploads
-from pserver.web import MAX_JSON_BYTES, About
 
 SWEEP_SECONDS = 2.0  # how much of a stalled tus upload a crash may cost
 CLIENT_BODY_BYTES = (8 << 20) + (64 << 10)  # a tus PATCH of 8 MiB

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 
 from protos.names import check_prefix
 from protos.tokens import Issuer
-from pserver.download import Downloads
-from pserver.locator_client import LocatorClient
-from pserver.lookup import Lookup
-from pserver.membership import Membership
+from pserver.api.verbs import OpenedFile, StatusView
+from pserver.disk.scan import Scanner
+from pserver.disk.share import Share
+from pserver.exchange.download import Downloads
+from pserver.exchange.offers import Offers
+from pserver.exchange.resolve import Resolver
+from pserver.exchange.transfer import Transfer, Wanted
+from pserver.exchange.transfers import Transfers
+from pserver.exchange.upload import Uploads
 from pserver.model import (
     Conflict,
     FileEntry,
@@ -29,15 +34,10 @@ from pserver.model import (
     TransferView,
     Unavailable,
 )
-from pserver.neighbours import Neighbours
-from pserver.offers import Offers
-from pserver.resolve import Resolver
-from pserver.scan import Scanner
-from pserver.share import Share
-from pserver.transfer import Transfer, Wanted
-from pserver.transfers import Transfers
-from pserver.upload import Uploads
-from pserver.verbs import OpenedFile, StatusView
+from pserver.network.lookup import Lookup
+from pserver.network.membership import Membership
+from pserver.network.neighbours import Neighbours
+from pserver.remote.locator_client import LocatorClient
 
 _FILES_PAGE = 500
 _MAX_FILES_PAGE = 2000

@@ -10,15 +10,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protos.addresses import AddressPolicy
 from protos.tokens import Issuer, Verifier
-from pserver.download import Downloads
-from pserver.engine import Limits
-from pserver.folder import Folder
+from pserver.disk.folder import Folder
+from pserver.disk.share import Share
+from pserver.exchange.download import Downloads
+from pserver.exchange.engine import Limits
+from pserver.exchange.plan import PlanLimits
+from pserver.exchange.sources import SourceLimits
+from pserver.exchange.transfers import Transfers
 from pserver.model import FileGroup, TransferView
-from pserver.peers import PeerClient
-from pserver.plan import PlanLimits
-from pserver.share import Share
-from pserver.sources import SourceLimits
-from pserver.transfers import Transfers
+from pserver.remote.peers import PeerClient
 from tests.pserver.fake_source import FakeSource, group_of, manifest_of
 
 QUICK = Limits(

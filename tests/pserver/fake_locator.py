@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pserver.locator_messages import Batch, IndexState, Introduction, Lease, Pulse, Registration
 from pserver.model import Changes, FileEntry, NotFound, Peer, PServerError, Replaced
+from pserver.remote.locator_messages import Batch, IndexState, Introduction, Lease, Pulse, Registration
 
 
 def entry(name: str, content: int = 0) -> FileEntry:

@@ -8,9 +8,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pserver.holdings import Holdings
-from pserver.lookup import Lookup
-from pserver.lookup_json import answer_from_json, answer_to_json, request_from_json, request_to_json
 from pserver.model import (
     FileEntry,
     FileGroup,
@@ -24,8 +21,11 @@ from pserver.model import (
     Query,
     Unavailable,
 )
-from pserver.neighbours import Neighbours
-from pserver.peer_http import PeerDead, PeerStalled
+from pserver.network.holdings import Holdings
+from pserver.network.lookup import Lookup
+from pserver.network.neighbours import Neighbours
+from pserver.remote.lookup_json import answer_from_json, answer_to_json, request_from_json, request_to_json
+from pserver.remote.peer_http import PeerDead, PeerStalled
 from tests.pserver.fake_share import FakeShare, manifest_of
 
 CONNECT_SECONDS = 1.0

@@ -15,7 +15,7 @@ from types import TracebackType
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protos.tokens import Issuer, Verifier
-from pserver.bitfield import pack
+from pserver.exchange.bitfield import pack
 from pserver.model import FileGroup, Holder, Peer
 from pserver.pieces import Manifest, piece_size_for
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import pserver.folder
-import pserver.place
-from pserver.folder import Folder
-from pserver.kernel import NotSupported
+import pserver.disk.folder
+import pserver.disk.place
+from pserver.disk.folder import Folder
+from pserver.disk.kernel import NotSupported
 
 NFD = unicodedata.normalize("NFD", "café")
 NFC = unicodedata.normalize("NFC", "café")
@@ -19,7 +19,7 @@ NFC = unicodedata.normalize("NFC", "café")
 def folder_fixture(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
     """A share folder, opened below in both ways."""
     if request.param == "steps":
-        monkeypatch.setattr(pserver.folder, "has_open_beneath", lambda: False)
+        monkeypatch.setattr(pserver.disk.folder, "has_open_beneath", lambda: False)
     made = Folder(tmp_path / "share")
     yield made
     made.close()
@@ -33,7 +33,7 @@ def placing_fixture(request: pytest.FixtureRequest, folder: Folder, monkeypatch:
         def refuse(*_: object) -> None:
             raise NotSupported
 
-        monkeypatch.setattr(pserver.place, "rename_without_replacing", refuse)
+        monkeypatch.setattr(pserver.disk.place, "rename_without_replacing", refuse)
     return folder
 
 

@@ -12,7 +12,7 @@ from wsgiref.types import StartResponse, WSGIApplication
 
 import pytest
 
-from pserver.http_server import HttpServer, Limits
+from pserver.http.server import HttpServer, Limits
 
 Environ = dict[str, Any]  # PEP 3333
 DEADLINE = 10.0

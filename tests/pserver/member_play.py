@@ -3,15 +3,15 @@
 import math
 from dataclasses import dataclass, field
 
-from pserver.locator_messages import IndexState, Lease, Registration
-from pserver.membership_state import (
+from pserver.model import Peer, PServerError, Unavailable
+from pserver.network.membership_state import (
     Action,
     Beat,
     MembershipState,
     Register,
     Wait,
 )
-from pserver.model import Peer, PServerError, Unavailable
+from pserver.remote.locator_messages import IndexState, Lease, Registration
 
 EPOCH, NEW_EPOCH = b"e" * 16, b"n" * 16
 LEASE = b"l" * 16

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pserver.membership import Index, Locator, Membership, Self
 from pserver.model import Peer
+from pserver.network.membership import Index, Locator, Membership, Self
 
 OWN = Peer("a" * 64, "ann", "http://127.0.0.1:1")
 Start = Callable[..., Membership]  # (index, *locators, own=OWN, replaced=...)

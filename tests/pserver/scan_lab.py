@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import pserver.hashing
-from pserver.folder import Folder
+import pserver.disk.hashing
+from pserver.disk.folder import Folder
+from pserver.disk.scan import Scanner
+from pserver.disk.share import Share
 from pserver.pieces import Manifest, hash_file
-from pserver.scan import Scanner
-from pserver.share import Share
 
 NFC, NFD = "café", unicodedata.normalize("NFD", "café")
 PATIENCE_SECONDS = 20.0
@@ -91,6 +91,6 @@ def lab_fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab
         made.hashed.append(os.path.relpath(os.readlink(f"/proc/self/fd/{fd}"), made.path))
         return hash_file(fd, size, buffer, stopped)
 
-    monkeypatch.setattr(pserver.hashing, "hash_file", noting)
+    monkeypatch.setattr(pserver.disk.hashing, "hash_file", noting)
     yield made
     made.close()

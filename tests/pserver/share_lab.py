@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from blake3 import blake3
 
-from pserver.folder import Folder, Stamp, stamp_of
-from pserver.index import Indexed
+from pserver.disk.folder import Folder, Stamp, stamp_of
+from pserver.disk.index import Indexed
+from pserver.disk.share import Share
 from pserver.model import SharedFile
 from pserver.pieces import Manifest
-from pserver.share import Share
 
 
 @pytest.fixture(name="share")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from apiflask import Schema
 
-from pserver import schemas_out
-from pserver.access import OPENAPI
-from pserver.client_api import PUBLIC
-from pserver.http_server import HttpServer, Limits
+from pserver.api import schemas_out
+from pserver.api.access import OPENAPI
+from pserver.api.client_api import PUBLIC
+from pserver.http.server import HttpServer, Limits
 from pserver.model import Conflict, NoRoom, NotFound, Unavailable
 from tests.pserver.web_lab import DATA, ENTRY, GROUP, HOST, INFO, PEER, TOKEN, ClientLab, paths_of, problem_of
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from pserver.content import disposition
-from pserver.http_server import HttpServer, Limits
+from pserver.api.content import disposition
+from pserver.http.server import HttpServer, Limits
 from pserver.pieces import MIN_PIECE_BYTES
 from tests.pserver.web_lab import DATA, FILE_ID, SHA256, FakeFile, PeerLab, problem_of
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pserver.database import Database
-from pserver.folder import Folder
-from pserver.index import Indexed
+from pserver.disk.folder import Folder
+from pserver.disk.index import Indexed
+from pserver.disk.share import Share
 from pserver.model import NoRoom, Unavailable
-from pserver.share import Share
 from tests.pserver.share_lab import add, open_share, row_only, share_fixture  # noqa: F401
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from pserver.exchange.transfer import Wanted
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Peer
 from pserver.pieces import MIN_PIECE_BYTES
-from pserver.transfer import Wanted
 from tests.pserver.download_lab import QUICK, Lab
 from tests.pserver.fake_source import Asked, Behaviour, FakeSource, manifest_of
 

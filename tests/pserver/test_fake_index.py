@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pserver.folder import Folder
-from pserver.membership import Index
+from pserver.disk.folder import Folder
+from pserver.disk.share import Share
+from pserver.network.membership import Index
 from pserver.pieces import Manifest
-from pserver.share import Share
 from tests.pserver.fake_locator import FakeIndex, entry
 
 Change = Callable[[str], None]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pserver.folder import Folder
+from pserver.disk.folder import Folder
 from pserver.model import NotFound, Unavailable
 from tests.pserver.folder_lab import folder_fixture, place, read  # noqa: F401
 
@@ -92,8 +92,8 @@ def test_an_unreadable_file_is_told_in_words(folder: Folder, monkeypatch: pytest
         raise PermissionError(errno.EACCES, "Permission denied")
 
     (folder.path / "f").write_text("x")
-    monkeypatch.setattr("pserver.folder.open_beneath", refuse)
-    monkeypatch.setattr("pserver.folder.os.open", refuse)
+    monkeypatch.setattr("pserver.disk.folder.open_beneath", refuse)
+    monkeypatch.setattr("pserver.disk.folder.os.open", refuse)
     with pytest.raises(Unavailable, match="cannot be read: Permission denied"):
         folder.open_read(b"f")
 

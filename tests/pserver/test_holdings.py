@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pserver.folder import Folder
-from pserver.holdings import Holdings
+from pserver.disk.folder import Folder
+from pserver.disk.share import Share
 from pserver.model import LookupRequest, Peer, PeerInfo, Query
-from pserver.share import Share
+from pserver.network.holdings import Holdings
 from tests.pserver.fake_share import FakeShare, manifest_of
 
 ANN = Peer("ab" * 32, "ann", "http://ann:1")
@@ -116,7 +116,7 @@ def test_files_of_another_peer_are_not_known_here(holdings: Holdings) -> None:
 
 
 def test_a_large_folder_is_counted_in_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pserver.holdings._MAX_FILES_PAGE", 3)
+    monkeypatch.setattr("pserver.network.holdings._MAX_FILES_PAGE", 3)
     share = FakeShare()
     for number in range(10):
         share.put(f"docs/{number}", b"", (10, 1, 1, 1), manifest_of(str(number)), True)

@@ -15,7 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication
 
 import pytest
 
-from pserver.http_file import LAST_BYTES
+from pserver.http.file import LAST_BYTES
 from tests.pserver.http_lab import (  # noqa: F401 - no_errors_logged is a fixture
     Client,
     Environ,

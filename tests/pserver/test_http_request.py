@@ -261,7 +261,7 @@ def test_a_failing_application_is_logged_and_answered_500(error: Exception, capl
     with serving(app) as server, Client(server) as client:
         answer = client.get().answer()
     assert answer.status == 500 and b"secret" not in answer.body and b"Traceback" not in answer.body
-    assert "secret" in caplog.text and {record.name for record in caplog.records} == {"pserver.http_server"}
+    assert "secret" in caplog.text and {record.name for record in caplog.records} == {"pserver.http.server"}
     caplog.clear()
 
 

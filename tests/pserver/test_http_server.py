@@ -15,8 +15,8 @@ from wsgiref.types import StartResponse
 
 import pytest
 
-from pserver.http_server import HttpServer, Limits, refuse_other_waitress
-from pserver.http_socket import address_key
+from pserver.http.server import HttpServer, Limits, refuse_other_waitress
+from pserver.http.socket import address_key
 from tests.pserver.http_lab import (  # noqa: F401 - no_errors_logged is a fixture
     GET,
     Client,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pserver.folder import stamp_of
+from pserver.disk.folder import stamp_of
+from pserver.disk.share import Share
 from pserver.model import Changes
-from pserver.share import Share
 from tests.pserver.share_lab import add, manifest, open_share, row_only, share_fixture  # noqa: F401
 
 

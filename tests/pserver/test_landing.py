@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pserver.engine import Engine
-from pserver.fetch import Fetch
-from pserver.landing import Landing
-from pserver.partial import partial_base
-from pserver.progress import Live
-from pserver.transfer import Item, Transfer
+from pserver.exchange.engine import Engine
+from pserver.exchange.fetch import Fetch
+from pserver.exchange.landing import Landing
+from pserver.exchange.partial import partial_base
+from pserver.exchange.progress import Live
+from pserver.exchange.transfer import Item, Transfer
 from tests.pserver.download_lab import Lab
 from tests.pserver.fake_source import Behaviour, FakeSource
 from tests.pserver.test_download import PIECE, content_of, wanted

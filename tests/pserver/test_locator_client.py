@@ -9,8 +9,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protos import locator_pb2 as messages
 from protos.tokens import Issuer
-from pserver.locator_client import LocatorClient
-from pserver.locator_messages import Batch, IndexState, Introduction, Pulse
 from pserver.model import (
     FileEntry,
     FileGroup,
@@ -25,6 +23,8 @@ from pserver.model import (
     Replaced,
     Unavailable,
 )
+from pserver.remote.locator_client import LocatorClient
+from pserver.remote.locator_messages import Batch, IndexState, Introduction, Pulse
 from tests.pserver.scripted_locator import Said, ScriptedLocator, running, state
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from pserver.folder import Folder
+from pserver.disk.folder import Folder
 from pserver.model import Unavailable
 from tests.pserver.scan_lab import NFC, NFD, Lab, lab_fixture  # noqa: F401
 

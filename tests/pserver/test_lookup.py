@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pserver.lookup import TOTAL_SECONDS
 from pserver.model import LookupAnswer, Query, Unavailable
-from pserver.peer_http import PeerBusy
+from pserver.network.lookup import TOTAL_SECONDS
+from pserver.remote.peer_http import PeerBusy
 from tests.pserver.fake_network import FakeQueries, Network, names
 
 

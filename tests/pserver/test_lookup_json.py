@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pserver.lookup_json import MAX_QUERIES, answer_from_json, answer_to_json, request_from_json, request_to_json
 from pserver.model import (
     FileEntry,
     FileGroup,
@@ -20,6 +19,7 @@ from pserver.model import (
     PeerInfo,
     Query,
 )
+from pserver.remote.lookup_json import MAX_QUERIES, answer_from_json, answer_to_json, request_from_json, request_to_json
 
 PEER = Peer("ab" * 32, "Zoë's laptop", "http://10.0.0.1:8001")
 HOLDER = Holder(PEER, "docs/übung.txt", sha256_checked=True, partial=True)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from pserver.lookup import HOPS, TOTAL_SECONDS
 from pserver.model import Query, Unavailable
+from pserver.network.lookup import HOPS, TOTAL_SECONDS
 from tests.pserver.fake_network import FakeQueries, Network, names, ring
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from demo.processes import wait_for
-from pserver.batches import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES
-from pserver.locator_messages import Batch
-from pserver.membership import Index, Locator, Membership, Self
 from pserver.model import Peer, Unavailable
+from pserver.network.batches import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES
+from pserver.network.membership import Index, Locator, Membership, Self
+from pserver.remote.locator_messages import Batch
 from tests.pserver.fake_locator import FakeIndex, FakeLocator, entry
 from tests.pserver.memberships import OWN, Start, running_memberships
 
@@ -251,7 +251,7 @@ def test_a_hung_locator_does_not_keep_stop_for_long(started: Start) -> None:
 def test_the_thread_survives_what_nobody_foresaw(
     started: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pserver.membership._AFTER_A_BUG_SECONDS", 0.01)
+    monkeypatch.setattr("pserver.network.membership._AFTER_A_BUG_SECONDS", 0.01)
 
     class Broken(FakeLocator):
         def register(self, introduction: object, timeout: float) -> object:  # type: ignore[override]  # it is broken

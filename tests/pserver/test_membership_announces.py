@@ -2,8 +2,8 @@
 
 import pytest
 
-from pserver.locator_messages import IndexState
-from pserver.membership_state import (
+from pserver.model import InvalidRequest, NotFound, Refused, Unavailable
+from pserver.network.membership_state import (
     DEBOUNCE_SECONDS,
     REFUSED_SECONDS,
     Beat,
@@ -12,7 +12,7 @@ from pserver.membership_state import (
     SendPart,
     Wait,
 )
-from pserver.model import InvalidRequest, NotFound, Refused, Unavailable
+from pserver.remote.locator_messages import IndexState
 from tests.pserver.member_play import AWAY, EPOCH, LEASE, NEW_EPOCH, Play, lease
 
 

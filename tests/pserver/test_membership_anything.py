@@ -4,9 +4,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from pserver.locator_messages import IndexState
-from pserver.membership_state import Beat, MembershipState, Register, SendChanges, SendPart, Wait
 from pserver.model import InvalidRequest, NotFound, Refused
+from pserver.network.membership_state import Beat, MembershipState, Register, SendChanges, SendPart, Wait
+from pserver.remote.locator_messages import IndexState
 from tests.pserver.member_play import AWAY, EPOCH, NEW_EPOCH, Play, lease, registration
 
 

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from demo.processes import Locator as RealLocator
 from demo.processes import wait_for
 from protos.tokens import Issuer, Verifier
-from pserver.batches import MAX_BATCH_ENTRIES
-from pserver.locator_client import LocatorClient
-from pserver.locator_messages import Batch, IndexState
 from pserver.model import Peer, Query, Unavailable
+from pserver.network.batches import MAX_BATCH_ENTRIES
+from pserver.remote.locator_client import LocatorClient
+from pserver.remote.locator_messages import Batch, IndexState
 from tests.pserver.fake_locator import FakeIndex, entry
 from tests.pserver.memberships import Start, running_memberships
 

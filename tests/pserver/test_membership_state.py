@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from pserver.locator_messages import IndexState, Lease
-from pserver.membership_state import (
+from pserver.model import NotFound, Refused, Replaced
+from pserver.network.membership_state import (
     DEBOUNCE_SECONDS,
     Beat,
     MembershipState,
@@ -13,7 +13,7 @@ from pserver.membership_state import (
     SendChanges,
     Wait,
 )
-from pserver.model import NotFound, Refused, Replaced
+from pserver.remote.locator_messages import IndexState, Lease
 from tests.pserver.member_play import AWAY, BOB, EPOCH, LEASE, Play, lease, registration
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from pserver.merging import MAX_GROUPS, fitting, merge, merge_groups, one_group_a_file
 from pserver.model import FileEntry, FileGroup, Holder, LookupAnswer, LookupRequest, Peer, PeerInfo, Query
+from pserver.network.merging import MAX_GROUPS, fitting, merge, merge_groups, one_group_a_file
 
 SHA256 = b"s" * 32
 REQUEST = LookupRequest("locate", "0" * 32, 0, 1000, (Query(name="a"),))

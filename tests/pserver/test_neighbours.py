@@ -8,7 +8,7 @@ import pytest
 
 from demo.processes import wait_for
 from pserver.model import Peer, PServerError, Refused, Unavailable
-from pserver.neighbours import Neighbours
+from pserver.network.neighbours import Neighbours
 
 BOB = Peer("b" * 64, "bob", "http://bob:1")
 CAT = Peer("c" * 64, "cat", "http://cat:1")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pserver.bitfield import pack, packed_bytes, set_bit, unpack
-from pserver.folder import Folder
+from pserver.disk.folder import Folder
+from pserver.exchange.bitfield import pack, packed_bytes, set_bit, unpack
+from pserver.exchange.partial import SYNC_BYTES, SYNC_SECONDS, Partial, partial_base, remove_orphans
 from pserver.model import NoRoom, Unavailable
-from pserver.partial import SYNC_BYTES, SYNC_SECONDS, Partial, partial_base, remove_orphans
 from pserver.pieces import Manifest
 from tests.pserver.fake_source import manifest_of
 from tests.pserver.test_download import PIECE, content_of

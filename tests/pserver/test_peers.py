@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protos.addresses import AddressPolicy
 from protos.tokens import InvalidToken, Issuer, Verifier
-from pserver.lookup_json import answer_to_json, request_from_json
 from pserver.model import (
     Conflict,
     InvalidRequest,
@@ -28,9 +27,10 @@ from pserver.model import (
     Refused,
     Unavailable,
 )
-from pserver.peer_http import LacksPiece, PeerBusy, PeerDead, PeerLied, PeerStalled
-from pserver.peers import PeerClient
-from pserver.reading import Interrupt
+from pserver.remote.lookup_json import answer_to_json, request_from_json
+from pserver.remote.peer_http import LacksPiece, PeerBusy, PeerDead, PeerLied, PeerStalled
+from pserver.remote.peers import PeerClient
+from pserver.remote.reading import Interrupt
 from tests.pserver.fake_source import Behaviour, FakeSource, manifest_of
 from tests.pserver.test_download import PIECE, content_of
 
@@ -265,7 +265,7 @@ def test_an_answer_that_is_none_is_a_lie(client: PeerClient, body: bytes) -> Non
 
 
 def test_an_endless_answer_is_cut_off(client: PeerClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pserver.peer_http.MAX_JSON_BYTES", 100_000)
+    monkeypatch.setattr("pserver.remote.peer_http.MAX_JSON_BYTES", 100_000)
     with scripted(lambda _: answer(b" " * 200_000)) as (peer, _), pytest.raises(PeerLied, match="more than"):
         client.lookup(peer, REQUEST, 1.0)
 

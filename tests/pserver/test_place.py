@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protos.names import InvalidName, check_name
-from pserver.folder import Folder
+from pserver.disk.folder import Folder
+from pserver.disk.place import numbered
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound
-from pserver.place import numbered
 from tests.pserver.folder_lab import NFC, NFD, folder_fixture, place, placing_fixture  # noqa: F401
 
 
@@ -67,14 +67,14 @@ def test_a_full_disk_is_told_and_the_partial_kept(folder: Folder, monkeypatch: p
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pserver.place.rename_without_replacing", refuse)
+    monkeypatch.setattr("pserver.disk.place.rename_without_replacing", refuse)
     with pytest.raises(NoRoom):
         place(folder, "a.txt")
     assert os.listdir(folder.partial_fd) == ["part"]
 
 
 def test_too_many_of_one_name(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pserver.place._HIGHEST_NUMBER", 2)
+    monkeypatch.setattr("pserver.disk.place._HIGHEST_NUMBER", 2)
     for expected in ("a", "a (2)"):
         assert place(folder, "a") == expected
     with pytest.raises(Conflict):
@@ -83,7 +83,7 @@ def test_too_many_of_one_name(folder: Folder, monkeypatch: pytest.MonkeyPatch) -
 
 def test_both_folders_are_synced(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[str] = []
-    monkeypatch.setattr("pserver.place.os.fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
+    monkeypatch.setattr("pserver.disk.place.os.fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")))
     place(folder, "new/a.txt")
     share = str(folder.path)
     assert synced == [share, f"{share}/new", f"{share}/.p2p-partial"]

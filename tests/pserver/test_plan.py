@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pserver.plan import Ask, Plan, PlanLimits
-from pserver.sources import Failure, SourceLimits
+from pserver.exchange.plan import Ask, Plan, PlanLimits
+from pserver.exchange.sources import Failure, SourceLimits
 
 PIECE = 1 << 18
 LIMITS = PlanLimits(sources=3, each=SourceLimits(connections=2, failures=4))

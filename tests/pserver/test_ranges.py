@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pserver.ranges import Span, Unsatisfiable, content_range, covers, select
+from pserver.api.ranges import Span, Unsatisfiable, content_range, covers, select
 
 SIZES = st.integers(0, 1 << 45)
 POSITIONS = st.integers(0, 1 << 46)

@@ -4,8 +4,8 @@ import pytest
 
 from pserver.backoff import Backoff
 from pserver.model import Unavailable
-from pserver.relays import QueryIds, RelayPool
-from pserver.ways import Rests
+from pserver.network.relays import QueryIds, RelayPool
+from pserver.network.ways import Rests
 
 
 def test_the_pool_is_bounded() -> None:

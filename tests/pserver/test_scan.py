@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-import pserver.hashing
-import pserver.scan
+import pserver.disk.hashing
+import pserver.disk.scan
+from pserver.disk.scan import CHECK_SECONDS, RESCAN_SECONDS, RESCAN_UNWATCHED_SECONDS, Scanner
 from pserver.model import NoRoom, Unavailable
 from pserver.pieces import Manifest, hash_file
-from pserver.scan import CHECK_SECONDS, RESCAN_SECONDS, RESCAN_UNWATCHED_SECONDS, Scanner
 from tests.pserver.scan_lab import LATER, NFD, Lab, lab_fixture, wait_for  # noqa: F401
 
 
@@ -85,7 +85,7 @@ def test_the_next_tick_is_when_something_is_due(lab: Lab) -> None:
     made = path.stat().st_ctime
     assert lab.scanner.tick(made + 0.5) == pytest.approx(made + 2.5)
     lab.tick()
-    assert lab.scanner.tick(lab.now) == pytest.approx(lab.now + pserver.scan.CHECK_SECONDS)
+    assert lab.scanner.tick(lab.now) == pytest.approx(lab.now + pserver.disk.scan.CHECK_SECONDS)
     assert lab.scanner.tick(lab.now + RESCAN_UNWATCHED_SECONDS) > lab.now + RESCAN_UNWATCHED_SECONDS
 
 
@@ -111,7 +111,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_hashed_again(lab: Lab, monkey
             path.write_text("new")
         return manifest
 
-    monkeypatch.setattr(pserver.hashing, "hash_file", changing)
+    monkeypatch.setattr(pserver.disk.hashing, "hash_file", changing)
     lab.look()
     lab.tick()
     with lab.share.open(lab.share.files("", "", 1)[0]) as opened:
@@ -279,7 +279,7 @@ def test_an_index_that_cannot_be_written_is_told_and_made_up_for(lab: Lab, monke
         raise NoRoom("there is no room left for the index")
 
     monkeypatch.setattr(lab.share, "write_rows", full)
-    monkeypatch.setattr(pserver.scan, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(pserver.disk.scan, "RETRY_SECONDS", 0.0)
     lab.scanner = Scanner(lab.share, watch=False, quiet_seconds=0.0)
     lab.scanner.start()
     wait_for(lambda: lab.scanner.status().error == "there is no room left for the index")

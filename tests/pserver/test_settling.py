@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pserver.folder import Stamp
-from pserver.settling import Settling, Verdict
+from pserver.disk.folder import Stamp
+from pserver.disk.settling import Settling, Verdict
 
 STAMPS = st.tuples(st.integers(1, 3), st.integers(0, 20), st.integers(0, 20)).map(
     lambda found: (found[0], found[1] * 10**9, found[2] * 10**9, 7)

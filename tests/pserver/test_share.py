@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from pserver.disk.share import Share, file_stamp
 from pserver.model import Conflict, NotFound
-from pserver.share import Share, file_stamp
 from tests.pserver.share_lab import add, manifest, row_only, share_fixture, write  # noqa: F401
 
 NFC, NFD = "café", unicodedata.normalize("NFD", "café")

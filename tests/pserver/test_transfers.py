@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pserver.exchange.progress import FileProgress, Live, transfer_view
+from pserver.exchange.transfer import ENDED, STATES, Recorded, Target, Wanted, check_move, states_before
+from pserver.exchange.transfers import KEPT_ENDED, Transfers
 from pserver.model import Conflict, NotFound, Peer, SourceView
-from pserver.progress import FileProgress, Live, transfer_view
-from pserver.transfer import ENDED, STATES, Recorded, Target, Wanted, check_move, states_before
-from pserver.transfers import KEPT_ENDED, Transfers
 
 PEER = Peer("ab" * 32, "b", "http://127.0.0.1:1")
 WANTED = [Wanted("docs/a", b"\1" * 32, 100), Wanted("docs/b", b"\2" * 32, 50, b"\3" * 32, (b"\4" * 32, b"\5" * 32))]

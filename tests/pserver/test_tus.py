@@ -13,13 +13,21 @@ from werkzeug.http import parse_date
 from werkzeug.test import TestResponse
 
 from protos.names import InvalidName
-from pserver import tus
-from pserver.folder import Folder
+from pserver.api import tus
+from pserver.api.tus import (
+    LIFETIME_SECONDS,
+    Locked,
+    TooLarge,
+    TusUploads,
+    WrongChecksum,
+    parse_checksum,
+    parse_metadata,
+)
+from pserver.api.tus_api import MAX_PATCH_BYTES
+from pserver.api.tus_files import Record, base_of
+from pserver.disk.folder import Folder
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Unavailable
 from pserver.pieces import MAX_FILE_BYTES
-from pserver.tus import LIFETIME_SECONDS, Locked, TooLarge, TusUploads, WrongChecksum, parse_checksum, parse_metadata
-from pserver.tus_api import MAX_PATCH_BYTES
-from pserver.tus_files import Record, base_of
 from tests.pserver.web_lab import NOW, ClientLab, FakeShareFolder, problem_of
 
 

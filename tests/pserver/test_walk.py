@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pserver.folder import Folder
+from pserver.disk.folder import Folder
+from pserver.disk.walk import Walk
 from pserver.model import Unavailable
-from pserver.walk import Walk
 from tests.pserver.folder_lab import NFD, folder_fixture  # noqa: F401
 
 

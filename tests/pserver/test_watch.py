@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import pserver.hashing
-import pserver.watch
+import pserver.disk.hashing
+import pserver.disk.watch
+from pserver.disk.scan import RESCAN_UNWATCHED_SECONDS, Scanner
 from pserver.pieces import BadManifest, Manifest, hash_file
-from pserver.scan import RESCAN_UNWATCHED_SECONDS, Scanner
 from tests.pserver.scan_lab import LATER, PATIENCE_SECONDS, Lab, lab_fixture, wait_for  # noqa: F401
 
 
@@ -65,7 +65,7 @@ def test_without_watches_it_scans_more_often_and_says_so(
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "OS file watch limit reached.")
 
-    monkeypatch.setattr(pserver.watch, "RustNotify", refuse)
+    monkeypatch.setattr(pserver.disk.watch, "RustNotify", refuse)
     lab.scanner = Scanner(lab.share)
     lab.look()
     status = lab.scanner.status()
@@ -88,7 +88,7 @@ def test_it_stops_in_the_midst_of_a_large_file(lab: Lab, monkeypatch: pytest.Mon
             time.sleep(0.001)
         raise BadManifest("stopped")
 
-    monkeypatch.setattr(pserver.hashing, "hash_file", endless)
+    monkeypatch.setattr(pserver.disk.hashing, "hash_file", endless)
     lab.scanner = Scanner(lab.share, quiet_seconds=0.0)
     lab.scanner.start()
     assert begun.wait(PATIENCE_SECONDS)
@@ -113,7 +113,7 @@ def test_large_files_keep_neither_small_nor_urgent_ones_waiting(lab: Lab, monkey
             assert go_on.wait(3 * PATIENCE_SECONDS)
         return hash_file(fd, size, buffer, stopped)
 
-    monkeypatch.setattr(pserver.hashing, "hash_file", slow)
+    monkeypatch.setattr(pserver.disk.hashing, "hash_file", slow)
     lab.write("large", "large")
     lab.scanner.look_again()
     lab.now += LATER

@@ -10,6 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from protos.names import InvalidName
+from pserver.api.problems import STATUSES, Problem
+from pserver.api.web import check_json
 from pserver.model import (
     Conflict,
     InvalidRequest,
@@ -20,8 +22,6 @@ from pserver.model import (
     Replaced,
     Unavailable,
 )
-from pserver.problems import STATUSES, Problem
-from pserver.web import check_json
 from tests.pserver.web_lab import FILE_ID, ClientLab, PeerLab, paths_of, problem_of
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pserver.workers import Buffers, Workers
+from pserver.exchange.workers import Buffers, Workers
 
 
 def test_as_many_threads_as_tasks_up_to_the_most() -> None:

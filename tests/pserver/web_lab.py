@@ -13,7 +13,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from protos.tokens import Issuer, Verifier
-from pserver.client_api import client_app
+from pserver.api.client_api import client_app
+from pserver.api.peer_api import peer_app
+from pserver.api.tus import TusUploads
+from pserver.api.verbs import OpenedFile, StatusView
+from pserver.api.web import About
 from pserver.model import (
     Conflict,
     FileEntry,
@@ -32,10 +36,6 @@ from pserver.model import (
     TargetView,
     TransferView,
 )
-from pserver.peer_api import peer_app
-from pserver.tus import TusUploads
-from pserver.verbs import OpenedFile, StatusView
-from pserver.web import About
 
 NOW = 1_800_000_000.0
 NETWORK_KEY = b"network key"

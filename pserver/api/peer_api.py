@@ -1,0 +1,147 @@
+"""The peer API: what a peer offers to the other members of its network. It translates and nothing else.
+
+`SCOPES` is the whole list of what a token opens; a route that is not in it is closed (see access.py).
+"""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from apiflask import APIFlask
+from flask import Response, current_app
+
+from protos.tokens import Verifier
+from pserver.api import schemas_in, schemas_out
+from pserver.api.access import OPENAPI, asker, peer_guard
+from pserver.api.answers import offer_to_json
+from pserver.api.content import BYTES_MIMETYPE, bitfield_header, send
+from pserver.api.openapi import CONTENT_HEADERS, errors, gives_bytes, gives_json
+from pserver.api.verbs import PeerVerbs
+from pserver.api.web import About, answer, json_routes, make_app
+from pserver.model import InvalidRequest, Offer
+from pserver.remote.lookup_json import answer_to_json, request_from_json
+
+SCOPES = {
+    "peer.ping": "ping",
+    "peer.lookups": "lookup",
+    "peer.manifest": "file",
+    "peer.file": "file",
+    "peer.offers": "offer",
+    "peer.offer": "offer",
+    "peer.withdraw": "offer",
+}
+PUBLIC = frozenset({"peer.healthz", OPENAPI})
+_BITFIELD = {"P2P-Bitfield": "BASE64: which pieces are there (bit 7 of byte 0 is piece 0); absent when all are"}
+_DENIED = {401: "No valid token of this network with this scope and file"}
+
+routes = json_routes("peer")
+
+
+def peer_app(node: PeerVerbs, about: About, verifier: Verifier, now: Callable[[], float]) -> APIFlask:
+    """The peer API as a WSGI application. `verifier`: for tokens meant for this peer; `now` gives Unix time."""
+    app = make_app("Peer API", about.version, peer_guard(verifier, SCOPES, PUBLIC, now), [routes])
+    app.extensions.update(node=node, about=about)
+    return app
+
+
+@routes.get("/healthz")
+@routes.output(schemas_out.Healthy, description="The peer runs")
+def healthz() -> Response:
+    """Whether the peer runs, and which it is. Needs no token."""
+    return answer({"status": "ok", "peer_id": _about().peer_id})
+
+
+@routes.get("/peer/v1/ping")
+@routes.input(schemas_in.PingQuery, location="query", arg_name="query")
+@routes.output(schemas_out.Pong, description="The peer, and a token of its own that answers the nonce")
+@routes.doc(security="Bearer", responses=errors(_DENIED))
+def ping(query: dict[str, Any]) -> Response:
+    """Prove that this peer has the key of its id."""
+    about = _about()
+    proof = _node().ping(query["nonce"], asker())
+    return answer({"peer_id": about.peer_id, "name": about.name, "version": about.version, "proof": proof})
+
+
+@routes.post("/peer/v1/lookups")
+@routes.input(schemas_in.Lookup, arg_name="body", validation=False)
+@routes.output(schemas_out.LookupAnswer, description="What is known; `complete` says whether a locator was asked")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "A field is wrong: the message names it",
+            503: "Too many lookups at once"}))  # fmt: skip
+def lookups(body: object) -> Response:
+    """Look up names, ids, words, peers or the files of a peer for another peer."""
+    return answer(answer_to_json(_node().relay(request_from_json(body), asker())))
+
+
+@routes.get("/peer/v1/manifests/<file_id>")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "The file id is malformed",
+            404: "This peer has nothing of that file"}, {
+    200: gives_bytes("The encoded manifest", _BITFIELD),
+}))  # fmt: skip
+def manifest(file_id: str) -> Response:
+    """The manifest of a file, which proves itself, and which pieces of it are here."""
+    encoded, bitfield = _node().manifest(_id_bytes(file_id))
+    return Response(encoded, headers=bitfield_header(bitfield), mimetype=BYTES_MIMETYPE)
+
+
+@routes.get("/peer/v1/files/<file_id>")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "The file id is malformed",
+            404: "This peer has nothing of that file (not-found), or lacks a piece of the range (no-piece)",
+            409: "The file changed on disk", 412: "If-Match names another file",
+            416: "The range is beyond the file"}, {
+    200: gives_bytes("The whole file", {**CONTENT_HEADERS, **_BITFIELD}),
+    206: gives_bytes("The range asked for", {"Content-Range": "Which bytes", **CONTENT_HEADERS, **_BITFIELD}),
+    304: {"description": "If-None-Match names this file"},
+}))  # fmt: skip
+def file(file_id: str) -> Response:
+    """The bytes of a file, or one range of them."""
+    return send(_node().open_file(_id_bytes(file_id)))
+
+
+@routes.post("/peer/v1/offers")
+@routes.input(schemas_in.OfferIn, arg_name="body")
+@routes.output(schemas_out.Offer, status_code=202, description="This peer begins to fetch it")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "The body is not JSON",
+            403: "This peer takes no uploads", 503: "Not now", 507: "There is no room"}, {
+    200: gives_json("This peer holds it already", "Offer"),
+}))  # fmt: skip
+def offers(body: dict[str, Any]) -> Response:
+    """Offer a file to this peer, which then pulls it from whoever holds it."""
+    offer = Offer(
+        file_id=bytes.fromhex(body["file_id"]),
+        size=body["size"],
+        name=body["name"],
+        sha256=bytes.fromhex(body["sha256"]),
+        url=body["url"],
+    )
+    taken = _node().take_offer(offer, asker())
+    return answer(offer_to_json(taken), 200 if taken.state == "done" else 202)
+
+
+@routes.get("/peer/v1/offers/<offer_id>")
+@routes.output(schemas_out.Offer, description="How far it is")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 404: "The asking peer made no such offer"}))
+def offer(offer_id: str) -> Response:
+    """How far the fetching of an offered file is."""
+    return answer(offer_to_json(_node().offer_state(offer_id, asker())))
+
+
+@routes.delete("/peer/v1/offers/<offer_id>")
+@routes.output({}, status_code=204, description="This peer no longer fetches it; what it holds it keeps")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 404: "The asking peer made no such offer"}))
+def withdraw(offer_id: str) -> Response:
+    """Take an offer back."""
+    _node().withdraw_offer(offer_id, asker())
+    return Response(status=204)
+
+
+def _node() -> PeerVerbs:
+    return cast(PeerVerbs, current_app.extensions["node"])
+
+
+def _about() -> About:
+    return cast(About, current_app.extensions["about"])
+
+
+def _id_bytes(file_id: str) -> bytes:
+    if len(file_id) != 64 or not set(file_id) <= set("0123456789abcdef"):
+        raise InvalidRequest("file_id: must be 64 lower-case hex digits")
+    return bytes.fromhex(file_id)

@@ -1,0 +1,136 @@
+"""The shapes of the JSON and queries that come in: they are checked against these, and described by them.
+
+Lookups of other peers are described here but checked by lookup_json.py, which is much faster on a large one.
+"""
+
+from collections.abc import Callable
+
+from apiflask import Schema
+from marshmallow import ValidationError
+from marshmallow.fields import Integer, List, Nested, String
+from marshmallow.validate import Length, OneOf, Range, Regexp
+
+from protos.addresses import check_url
+from protos.names import check_name, check_prefix
+from pserver.pieces import MAX_FILE_BYTES
+from pserver.remote.lookup_json import (
+    KINDS,
+    MAX_DEADLINE_MS,
+    MAX_HOLDERS,
+    MAX_HOPS,
+    MAX_PAGE_TOKEN_CHARACTERS,
+    MAX_QUERIES,
+    MAX_WORDS_CHARACTERS,
+)
+
+MAX_PAGE = 2_000
+MAX_TARGETS = 64
+
+
+def _checked(check: Callable[[str], str]) -> Callable[[str], None]:
+    """A marshmallow validator of a check that raises ValueError with a message for people."""
+
+    def validate(value: str) -> None:
+        try:
+            check(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+    return validate
+
+
+def hex_digits(digits: int, required: bool = True) -> String:
+    pattern = Regexp(rf"[0-9a-f]{{{digits}}}\Z", error=f"must be {digits} lower-case hex digits")
+    return String(validate=pattern, required=required)
+
+
+def _page_size() -> Integer:
+    return Integer(load_default=0, validate=Range(0, MAX_PAGE), metadata={"description": "0: the usual size"})
+
+
+def _page_token() -> String:
+    return String(load_default="", validate=Length(max=MAX_PAGE_TOKEN_CHARACTERS))
+
+
+def _text(default: str | None = None, most: int = 1_024) -> String:
+    if default is None:
+        return String(required=True, validate=Length(1, most))
+    return String(load_default=default, validate=Length(max=most))
+
+
+class PingQuery(Schema):
+    nonce = String(required=True, validate=Regexp(r"[0-9a-fA-F]{16,64}\Z", error="must be 16 to 64 hex digits"))
+
+
+class LookupQuery(Schema):
+    name = String()
+    file_id = hex_digits(64, required=False)
+    sha256 = hex_digits(64, required=False)
+
+
+class Lookup(Schema):
+    kind = String(required=True, validate=OneOf(KINDS))
+    query_id = hex_digits(32)
+    hops = Integer(required=True, validate=Range(0, MAX_HOPS))
+    deadline_ms = Integer(required=True, validate=Range(1, MAX_DEADLINE_MS))
+    queries = List(Nested(LookupQuery), validate=Length(max=MAX_QUERIES))
+    words = String(validate=Length(max=MAX_WORDS_CHARACTERS))
+    peer_id = String()
+    prefix = String()
+    match = String()
+    folder = String()
+    page_size = Integer(validate=Range(0, MAX_PAGE))
+    page_token = String()
+    max_holders = Integer(validate=Range(0, MAX_HOLDERS))
+
+
+class OfferIn(Schema):
+    """Unknown members are passed over: a newer peer may say more."""
+
+    class Meta:
+        unknown = "exclude"
+
+    file_id = hex_digits(64)
+    size = Integer(required=True, strict=True, validate=Range(0, MAX_FILE_BYTES))
+    name = String(required=True, validate=_checked(check_name))
+    sha256 = hex_digits(64)
+    url = String(required=True, validate=_checked(check_url))
+
+
+class SearchQuery(Schema):
+    words = _text(most=MAX_WORDS_CHARACTERS)
+    page_size = Integer(load_default=0, validate=Range(0, 100))
+    page_token = _page_token()
+
+
+class WhatQuery(Schema):
+    what = String(required=True, validate=Length(1, 1_100), metadata={"description": "NAME, id:HEX or sha256:HEX"})
+
+
+class PeersQuery(Schema):
+    match = _text("", 64)
+    folder = String(load_default="", validate=_checked(check_prefix))
+    page_token = _page_token()
+
+
+class FilesQuery(Schema):
+    prefix = String(load_default="", validate=_checked(check_prefix))
+    page_size = _page_size()
+    page_token = _page_token()
+
+
+class TransferQuery(Schema):
+    items_from = Integer(load_default=0, validate=Range(0, 1_000_000_000))
+
+
+class DownloadIn(Schema):
+    what = String(required=True, validate=Length(1, 1_100))
+    as_name = String(data_key="as", load_default=None, allow_none=True, validate=_checked(check_name))
+    from_peer = String(data_key="from", load_default=None, allow_none=True, validate=Length(1, 64))
+    choose = String(load_default=None, allow_none=True, validate=OneOf(["most"]))
+
+
+class UploadIn(Schema):
+    name = String(required=True, validate=_checked(check_name))
+    to = List(String(validate=Length(1, 64)), load_default=list, validate=Length(max=MAX_TARGETS))
+    replicas = Integer(load_default=None, allow_none=True, strict=True, validate=Range(1, MAX_TARGETS))

@@ -1,0 +1,256 @@
+"""Uploads of a person's client into the own share, by tus 1.0 (https://tus.io/protocols/resumable-upload).
+
+Rules of this file (tus_api.py translates them to HTTP, tus_files.py does the writing):
+
+- The name and the room are checked when an upload is created; what open uploads still lack counts as taken.
+- One append at a time an upload, only at its offset, never beyond its size. An append whose checksum is wrong keeps
+  nothing.
+- The offset told after a crash never exceeds what is durable: data is synced at least every 64 MiB or 2 s of an
+  upload, and the offset recorded after that. While the process lives it tells what it has written.
+- The append that completes a file places it in the share, never replacing another, and then says so to `committed`.
+  If that fails, the next (empty) append or `tick` tries again. A finished upload is remembered until it expires.
+- An upload expires 24 hours after its last append.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from protos.names import check_name
+from pserver.api.tus_files import PartialFolder, Record, UploadFiles, base_of
+from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, PServerError, Unavailable
+from pserver.pieces import MAX_FILE_BYTES
+
+LOG = logging.getLogger(__name__)
+LIFETIME_SECONDS = 24 * 3600
+SYNC_BYTES = 64 * 1024 * 1024
+SYNC_SECONDS = 2.0
+MAX_UPLOADS = 1_000
+CHECKSUMS = ("sha1", "sha256")
+
+
+class WrongChecksum(InvalidRequest):
+    """The bytes that arrived do not have the checksum they were sent with; send them again."""
+
+    code = "checksum"
+
+
+class TooLarge(InvalidRequest):
+    """That is more than an upload can have."""
+
+    code = "too-large"
+
+
+class Locked(Conflict):
+    """Another request is at work on this upload; try again when it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadView:
+    """An upload as it stands. Sizes in bytes, `expires` in Unix time; `final_name` once it is in the share."""
+
+    id: str
+    name: str
+    size: int
+    offset: int
+    expires: float
+    metadata: str
+    final_name: str | None
+
+
+@dataclass(slots=True)
+class _Upload:
+    id: str
+    name: str
+    size: int
+    metadata: str
+    offset: int
+    expires: float
+    final_name: str | None = None
+    durable: int = 0  # the recorded offset
+    synced_at: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def view(self) -> UploadView:
+        return UploadView(
+            self.id, self.name, self.size, self.offset, self.expires, self.metadata, self.final_name
+        )  # fmt: skip
+
+    def record(self) -> Record:
+        return Record(self.name, self.size, self.metadata, self.offset, self.expires, self.final_name)
+
+
+class TusUploads:
+    """The uploads by tus of one share. Thread-safe. `now` is Unix time everywhere.
+
+    `committed` hears the final name of each file that was placed, after it was. Raises NoRoom and Unavailable for
+    what the disk says, in every method.
+    """
+
+    def __init__(self, folder: PartialFolder, committed: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._committed = committed
+        self._files = UploadFiles(folder)
+        self._lock = threading.Lock()
+        self._known: dict[str, _Upload] | None = None  # not yet read: the share may be away at the start
+
+    def create(self, name: str, size: int, now: float, metadata: str = "") -> UploadView:
+        """Begin an upload of `size` bytes. `metadata` is told back as it is. InvalidName, TooLarge, NoRoom."""
+        check_name(name)
+        if size > MAX_FILE_BYTES:
+            raise TooLarge(f"a file can have {MAX_FILE_BYTES} bytes, this one has {size}")
+        upload = _Upload(secrets.token_hex(16), name, size, metadata, 0, now + LIFETIME_SECONDS, synced_at=now)
+        with self._lock:
+            uploads = self._uploads(now)
+            self._check_room(size, uploads)
+            self._files.create(upload.id, upload.record())
+            uploads[upload.id] = upload
+        if size == 0:
+            with self._held(upload.id, now):
+                self._finish(upload)
+        return upload.view()
+
+    def find(self, upload_id: str, now: float) -> UploadView:
+        """An upload as it stands. NotFound."""
+        return self._find(upload_id, now).view()
+
+    def append(
+        self, upload_id: str, offset: int, body: bytes, now: float, checksum: tuple[str, bytes] | None = None
+    ) -> UploadView:
+        """Take the bytes at `offset`; the last ones place the file. `checksum`: (one of CHECKSUMS, digest).
+
+        NotFound; Locked; Conflict "offset"; TooLarge; WrongChecksum.
+        """
+        with self._held(upload_id, now) as upload:
+            _check_append(upload, offset, body, checksum)
+            if body:
+                self._files.write(upload.id, offset, body)
+                upload.offset += len(body)
+                upload.expires = now + LIFETIME_SECONDS
+            if upload.offset == upload.size:
+                self._finish(upload)
+            elif upload.offset - upload.durable >= SYNC_BYTES or now - upload.synced_at >= SYNC_SECONDS:
+                self._record(upload, now)
+            return upload.view()
+
+    def terminate(self, upload_id: str, now: float) -> None:
+        """Forget an upload and the bytes that came; a file already in the share stays there. NotFound; Locked."""
+        with self._held(upload_id, now) as upload:
+            self._forget(upload)
+
+    def tick(self, now: float) -> None:
+        """Drop what has expired, record what is not yet durable, place what could not be placed before."""
+        for upload in self._all(now):
+            if upload.lock.acquire(blocking=False):
+                try:
+                    self._tend(upload, now)
+                except PServerError as error:
+                    LOG.warning("the upload of %r waits: %s", upload.name, error)
+                finally:
+                    upload.lock.release()
+
+    def _tend(self, upload: _Upload, now: float) -> None:
+        if upload.expires <= now:
+            self._forget(upload)
+        elif upload.final_name is None and upload.offset == upload.size:
+            self._finish(upload)
+        elif upload.offset != upload.durable and now - upload.synced_at >= SYNC_SECONDS:
+            self._record(upload, now)
+
+    def _finish(self, upload: _Upload) -> None:
+        if upload.final_name is not None:
+            return
+        self._files.sync(upload.id)
+        upload.final_name = self._folder.place(base_of(upload.id), upload.name)
+        upload.durable = upload.offset
+        self._files.save(upload.id, upload.record())
+        self._committed(upload.final_name)
+
+    def _record(self, upload: _Upload, now: float) -> None:
+        self._files.sync(upload.id)
+        self._files.save(upload.id, upload.record())
+        upload.durable, upload.synced_at = upload.offset, now
+
+    def _forget(self, upload: _Upload) -> None:
+        self._files.remove(upload.id)
+        with self._lock:
+            if self._known is not None:
+                self._known.pop(upload.id, None)
+
+    def _uploads(self, now: float) -> dict[str, _Upload]:
+        """All uploads by id; to be used under the lock."""
+        if self._known is None:
+            self._known = {key: _revived(key, record, now) for key, record in self._files.load().items()}
+        return self._known
+
+    def _check_room(self, size: int, uploads: dict[str, _Upload]) -> None:
+        if len(uploads) >= MAX_UPLOADS:
+            raise Unavailable(f"{MAX_UPLOADS} uploads are open already; end some of them")
+        promised = sum(upload.size - upload.offset for upload in uploads.values())
+        room = max(0, self._folder.free_bytes() - promised)
+        if size > room:
+            raise NoRoom(f"the file has {size} bytes and there is room for {room}")
+
+    def _find(self, upload_id: str, now: float) -> _Upload:
+        with self._lock:
+            upload = self._uploads(now).get(upload_id)
+        if upload is None or upload.expires <= now:
+            raise NotFound("there is no such upload; it may have expired")
+        return upload
+
+    @contextmanager
+    def _held(self, upload_id: str, now: float) -> Iterator[_Upload]:
+        upload = self._find(upload_id, now)
+        if not upload.lock.acquire(blocking=False):
+            raise Locked("another request is at work on this upload", "locked")
+        try:
+            yield self._find(upload_id, now)  # it may have ended while nobody held it
+        finally:
+            upload.lock.release()
+
+    def _all(self, now: float) -> list[_Upload]:
+        with self._lock:
+            return list(self._uploads(now).values())
+
+
+def parse_metadata(header: str) -> dict[str, str]:
+    """The pairs of an Upload-Metadata header: `key BASE64,key BASE64`. InvalidRequest."""
+    pairs = (pair.strip().partition(" ") for pair in header.split(",") if pair.strip())
+    try:
+        return {key: base64.b64decode(value.strip(), validate=True).decode() for key, _, value in pairs}
+    except ValueError:
+        raise InvalidRequest("Upload-Metadata: each value must be UTF-8 text in base64") from None
+
+
+def parse_checksum(header: str) -> tuple[str, bytes]:
+    """The algorithm and digest of an Upload-Checksum header: `sha256 BASE64`. InvalidRequest."""
+    algorithm, _, digest = header.strip().partition(" ")
+    if algorithm not in CHECKSUMS:
+        raise InvalidRequest(f"Upload-Checksum: the algorithm must be one of {', '.join(CHECKSUMS)}")
+    try:
+        return algorithm, base64.b64decode(digest.strip(), validate=True)
+    except binascii.Error:
+        raise InvalidRequest("Upload-Checksum: the digest must be base64") from None
+
+
+def _check_append(upload: _Upload, offset: int, body: bytes, checksum: tuple[str, bytes] | None) -> None:
+    if offset != upload.offset:
+        raise Conflict(f"Upload-Offset: the upload is at {upload.offset}, not at {offset}", "offset")
+    if len(body) > upload.size - offset:
+        raise TooLarge(f"the upload has {upload.size} bytes in all, and these go beyond them")
+    if checksum is not None and not hmac.compare_digest(hashlib.new(checksum[0], body).digest(), checksum[1]):
+        raise WrongChecksum("Upload-Checksum: the bytes that arrived do not have it; send them again")
+
+
+def _revived(upload_id: str, record: Record, now: float) -> _Upload:
+    return _Upload(
+        upload_id, record.name, record.size, record.metadata, record.offset, record.expires,
+        record.final_name, record.offset, now,
+    )  # fmt: skip

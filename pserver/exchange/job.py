@@ -1,0 +1,149 @@
+"""One transfer as it runs: its files, several at once, until all have ended or it is told to stop."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from pserver.exchange.engine import Engine, Stopped
+from pserver.exchange.fetch import Fetch
+from pserver.exchange.partial import partial_base, remove_partial
+from pserver.exchange.progress import Live
+from pserver.exchange.transfer import Item, Transfer
+from pserver.model import Conflict, FileGroup, Holder, NotFound, PServerError
+
+_log = logging.getLogger(__name__)
+_BATCH = 128  # files looked up at once
+
+
+class Job:
+    """Runs one transfer in threads of its own, from `start` until `on_end` is called (with this job)."""
+
+    def __init__(self, engine: Engine, transfer: Transfer, on_end: Callable[["Job"], None]) -> None:
+        self.transfer = transfer
+        self.live = Live()
+        self._engine = engine
+        self._on_end = on_end
+        self._stopped = threading.Event()
+        self._next_lock = threading.Lock()
+        self._waiting: deque[Item] = deque()
+        self._groups: dict[bytes, FileGroup] = {}
+        self._last_number = -1
+        self._errors: list[PServerError] = []  # the first, for its code
+        self._thread = threading.Thread(target=self._run, name=f"transfer-{transfer.id}", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to stop; `wait` tells when it has."""
+        self._stopped.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended, at the latest after that time."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._work_side_by_side()
+            if not self._stopped.is_set():
+                self._conclude()
+        except Exception:
+            _log.exception("transfer %s failed", self.transfer.id)
+            self._move("failed", ("internal", "an internal error, see the log"))
+        finally:
+            self._on_end(self)
+
+    def _work_side_by_side(self) -> None:
+        more = min(self._engine.limits.files, self.transfer.files_total - self.transfer.files_done) - 1
+        others = [threading.Thread(target=self._work, name=self._thread.name, daemon=True) for _ in range(more)]
+        for other in others:
+            other.start()
+        self._work()
+        for other in others:
+            other.join()
+
+    def _work(self) -> None:
+        """Take one file after another."""
+        try:
+            while (taken := self._next()) is not None:
+                self._fetch(*taken)
+        except Stopped:
+            pass
+        except PServerError as error:  # of the record of the transfers, which is as good as all of them failing
+            self._errors.append(error)
+
+    def _fetch(self, item: Item, holders: list[Holder]) -> None:
+        try:
+            Fetch(self._engine, self.transfer, item, holders, live=self.live, stopped=self._stopped).run()
+        except PServerError as error:
+            if self._stopped.is_set():
+                raise Stopped from None
+            self._fail(item, error)
+        except Stopped:
+            raise
+        except Exception:
+            _log.exception("'%s' of transfer %s failed", item.name, self.transfer.id)
+            self._fail(item, PServerError("an internal error, see the log"))
+
+    def _fail(self, item: Item, error: PServerError) -> None:
+        self._errors.append(error)
+        self._engine.transfers.end_item(self.transfer.id, item.number, None, str(error))
+
+    def _next(self) -> tuple[Item, list[Holder]] | None:
+        with self._next_lock:
+            if self._stopped.is_set():
+                raise Stopped
+            if not self._waiting:
+                self._load()
+            if not self._waiting:
+                return None
+            item = self._waiting.popleft()
+        hinted = [Holder(peer, item.name, sha256_checked=False) for peer in self.transfer.hints]
+        group = self._groups.get(item.file_id)
+        return item, [*hinted, *(group.holders if group is not None else ())]
+
+    def _load(self) -> None:
+        """The next files, and who has them: one lookup for all of them."""
+        items = self._engine.transfers.open_items(self.transfer.id, self._last_number, _BATCH)
+        self._waiting.extend(items)
+        if items:
+            self._last_number = items[-1].number
+        missing = list({item.file_id for item in items if self._engine.share.by_file_id(item.file_id) is None})
+        self._groups = {}
+        if missing and self.transfer.files_total > 1:
+            try:
+                self._groups = self._engine.find_holders(missing)
+            except PServerError as error:
+                _log.info("the holders of %d files cannot be looked up now: %s", len(missing), error)
+
+    def _conclude(self) -> None:
+        failed, first = self._engine.transfers.failed_items(self.transfer.id)
+        if not failed and not self._errors:
+            self._move("done", None)
+            return
+        code = self._errors[0].code if self._errors else "failed"
+        first = first or str(self._errors[0])
+        total = self.transfer.files_total
+        detail = first if total == 1 else f"{failed} of {total} files failed, the first of them: {first}"
+        self._move("failed", (code, detail))
+
+    def _move(self, state: str, error: tuple[str, str] | None) -> None:
+        try:
+            self._engine.transfers.move(self.transfer.id, state, self._engine.wall(), error)
+        except (Conflict, NotFound):
+            pass  # its person paused, cancelled or forgot it in this instant: that stands
+        except PServerError as failure:
+            _log.error("the end of transfer %s cannot be recorded: %s", self.transfer.id, failure)
+
+
+def remove_partials(engine: Engine, transfer_id: str) -> None:
+    """Remove the partial files of a transfer that no longer runs."""
+    after = -1
+    while items := engine.transfers.items(transfer_id, after, 1000):
+        for item in items:
+            for file_id in (item.file_id, *item.alternatives):
+                remove_partial(engine.folder, partial_base(file_id, transfer_id, item.number))
+        after = items[-1].number

@@ -1,0 +1,272 @@
+"""The pieces of one file, from many peers at once: what the plan decides is done here.
+
+Decided under the lock, done outside it. A worker reads a run of pieces into a borrowed buffer, hashes each part while
+it is in the processor's caches, and writes a piece once it has verified and is the first to. Each worker that ends
+lets the plan decide anew; `run` only looks after what no event tells: stalls, syncs, lookups, patience.
+"""
+
+import functools
+import threading
+from collections.abc import Callable
+
+from blake3 import blake3
+
+from pserver.exchange.bitfield import unpack
+from pserver.exchange.engine import Engine, Stopped
+from pserver.exchange.partial import Partial
+from pserver.exchange.plan import Ask, Plan
+from pserver.exchange.progress import Live, source_view
+from pserver.exchange.sources import Failure
+from pserver.model import Conflict, Holder, NotFound, Peer, PServerError, Refused, SourceView, Unavailable
+from pserver.remote.peer_http import LacksPiece, PeerBusy, PeerLied, PeerStalled
+from pserver.remote.reading import Interrupt, RangeReader
+
+Record = Callable[[bytes, int], None]  # a packed bitfield, and how many bytes that is
+# The first class that fits tells how a request failed; every other error counts as "dead".
+_FAILURES: tuple[tuple[type[PServerError], Failure], ...] = (
+    (PeerLied, "lied"),
+    (PeerStalled, "stalled"),
+    (PeerBusy, "busy"),
+    (LacksPiece, "lacks"),
+    (NotFound, "gone"),
+    (Conflict, "changed"),
+    (Refused, "refused"),
+)
+
+
+class Pull:
+    """Fills `partial` from the peers that are added. `file_id` names the file at these."""
+
+    def __init__(self, engine: Engine, file_id: bytes, partial: Partial, live: Live) -> None:
+        self._engine = engine
+        self._file_id = file_id
+        self._manifest = partial.manifest
+        self._partial = partial
+        self._live = live
+        self._plan = Plan(partial.manifest.piece_size, partial.flags, engine.limits.plan)
+        self._changed = threading.Condition()
+        self._peers: dict[str, Peer] = {}
+        self._interrupts: dict[int, Interrupt] = {}
+        self._writing = 0
+        self._closed = False
+        self._broken: PServerError | None = None
+        self._progress_at = engine.clock()
+        self._look_at = self._progress_at + engine.limits.look_for_more_seconds
+        self._look_wait = engine.limits.look_again_seconds
+        self._looking = False
+        self.standstill: str | None = None
+
+    def add(self, holder: Holder) -> None:
+        """A peer that has the file; asks it which pieces, if not all. May take seconds."""
+        peer, now = holder.peer, self._engine.clock()
+        if peer.peer_id == self._engine.peers.peer_id or self._engine.bans.banned(peer.peer_id, now):
+            return
+        has: bytearray | None = None
+        failure: PServerError | None = None
+        if holder.partial:
+            try:
+                has = self._ask_bitfield(peer)
+            except PServerError as error:
+                has, failure = bytearray(self._manifest.piece_count), error
+        with self._changed:
+            self._peers[peer.peer_id] = peer
+            self._plan.add_source(peer.peer_id, peer.name, has, now)
+            if failure is not None:
+                self._plan.lose_source(peer.peer_id, failure_of(failure), str(failure), now)
+
+    def sources(self, now: float) -> tuple[SourceView, ...]:
+        """The peers as sources of this file."""
+        with self._changed:
+            return tuple(source_view(one, self._peers[one.key], now) for one in self._plan.sources())
+
+    def run(self, stopped: threading.Event, record: Record) -> None:
+        """Until every piece is in the partial. Safe pieces are recorded meanwhile.
+
+        Raises Stopped; Unavailable, saying why nothing came for too long; NoRoom and Unavailable of the disk.
+        """
+        try:
+            while not self._done():
+                if stopped.is_set():
+                    raise Stopped
+                self._tick(self._engine.clock(), record)
+                with self._changed:
+                    self._changed.wait_for(self._over, self._engine.limits.tick_seconds)
+        finally:
+            self._cut_off()
+            # A whole file is synced and recorded as it lands.
+            if self._broken is None and not self._plan.finished:
+                self._partial.sync(self._engine.clock(), record)
+        if self._broken is not None:
+            raise self._broken
+
+    def _tick(self, now: float, record: Record) -> None:
+        self._pump(now)
+        if self._partial.sync_due(now):
+            self._partial.sync(now, record)
+        with self._changed:
+            self.standstill = self._plan.stuck(now)
+            all_lied = self._plan.all_lied()
+            look = not self._looking and now >= self._next_look()
+            self._looking = self._looking or look
+        if look:
+            self._engine.workers.submit(self._look)
+        limits = self._engine.limits
+        patience = limits.lies_patience_seconds if all_lied else limits.patience_seconds
+        if self.standstill is not None and now - self._progress_at > patience:
+            raise Unavailable(f"nothing came for {patience:.0f} s: {self.standstill}")
+
+    # --- sources ------------------------------------------------------------------------------------------------
+
+    def _next_look(self) -> float:
+        if self.standstill is None:
+            self._look_wait = self._engine.limits.look_again_seconds
+            return self._look_at
+        return min(self._look_at, self._progress_at + self._look_wait)
+
+    def _look(self) -> None:
+        """Look the sources up again."""
+        limits = self._engine.limits
+        try:
+            group = self._engine.find_holders([self._file_id]).get(self._file_id)
+            for holder in group.holders if group is not None else ():
+                self.add(holder)
+        except PServerError:
+            pass  # no lookup now: what is known of the sources stands, and why nothing moves too
+        finally:
+            with self._changed:
+                self._looking = False
+                self._look_at = self._engine.clock() + self._look_wait
+                self._look_wait = min(self._look_wait * 2, limits.look_for_more_seconds)
+            self._pump(self._engine.clock())
+
+    def _ask_bitfield(self, peer: Peer) -> bytearray | None:
+        _, packed = self._engine.peers.manifest(peer, self._file_id, self._manifest.size)
+        return None if packed is None else self._unpack(peer, packed)
+
+    def _unpack(self, peer: Peer, packed: bytes) -> bytearray:
+        try:
+            return unpack(packed, self._manifest.piece_count)
+        except ValueError as error:
+            raise PeerLied(f"{peer.name} sent a wrong bitfield: {error}") from None
+
+    # --- requests -----------------------------------------------------------------------------------------------
+
+    def _pump(self, now: float) -> None:
+        """Let the plan decide, and do what it decides."""
+        with self._changed:
+            if self._closed:
+                return
+            room = self._engine.shares.fair(self._manifest.piece_size) - self._plan.in_flight
+            decision = self._plan.decide(now, max(room, 0))
+            cut = [self._interrupts.pop(number) for number in decision.aborts if number in self._interrupts]
+            self._interrupts.update((ask.number, Interrupt()) for ask in decision.asks)
+        for interrupt in cut:
+            interrupt.interrupt()
+        for ask in decision.asks:
+            self._engine.workers.submit(functools.partial(self._serve, ask))
+
+    def _serve(self, ask: Ask) -> None:
+        """One request, from its beginning to its end."""
+        with self._changed:
+            interrupt = self._interrupts.get(ask.number)
+        if interrupt is None:
+            return
+        try:
+            self._read(ask, interrupt)
+            with self._changed:
+                self._plan.ended(ask.number)
+        except PServerError as error:
+            self._report(ask, error)
+        finally:
+            with self._changed:
+                self._interrupts.pop(ask.number, None)
+                self._changed.notify_all()
+            self._pump(self._engine.clock())
+
+    def _read(self, ask: Ask, interrupt: Interrupt) -> None:
+        offset = self._manifest.span(ask.first)[0]
+        length = sum(self._manifest.span(ask.first + ask.count - 1)) - offset
+        peer = self._peers[ask.source]
+        with (
+            self._engine.buffers.lend(self._manifest.piece_size) as buffer,
+            self._engine.peers.open_range(peer, self._file_id, offset, length, interrupt) as body,
+        ):
+            while (piece := self._next_piece(ask)) is not None:
+                self._take(ask, piece, body, buffer)
+
+    def _take(self, ask: Ask, piece: int, body: RangeReader, buffer: memoryview) -> None:
+        content, hashed = buffer[: self._manifest.span(piece)[1]], blake3()
+
+        def on_slice(part: memoryview) -> None:
+            hashed.update(part)
+            self._arrived(ask, len(part))
+
+        body.fill(content, on_slice)
+        if hashed.digest() != self._manifest.piece_hash(piece):
+            raise PeerLied(f"{self._peers[ask.source].name} sent a wrong piece")
+        self._keep(ask, piece, content)
+
+    def _next_piece(self, ask: Ask) -> int | None:
+        with self._changed:
+            return None if self._closed else self._plan.next_piece(ask.number)
+
+    def _arrived(self, ask: Ask, count: int) -> None:
+        now = self._engine.clock()
+        self._live.arrived(count, now)
+        with self._changed:
+            self._plan.arrived(ask.number, count, now)
+
+    def _keep(self, ask: Ask, piece: int, content: memoryview) -> None:
+        """Write the piece, unless another was first."""
+        with self._changed:
+            if self._closed or not self._plan.verified(ask.number, piece):
+                return
+            self._writing += 1
+            self._progress_at = self._engine.clock()
+        try:
+            self._partial.write(piece, content)
+        except PServerError as error:
+            self._broken = error
+        finally:
+            with self._changed:
+                self._writing -= 1
+                self._changed.notify_all()
+
+    def _report(self, ask: Ask, error: PServerError) -> None:
+        now, failure = self._engine.clock(), failure_of(error)
+        with self._changed:
+            live = ask.number in self._interrupts  # else it was cut off by us, and the error is the cut
+            if live and isinstance(error, LacksPiece) and error.bitfield is not None:
+                try:
+                    self._plan.learnt(ask.source, unpack(error.bitfield, self._manifest.piece_count))
+                except ValueError:
+                    failure = "lied"
+            self._plan.failed(ask.number, failure, str(error), now)
+        if live and failure == "lied":
+            self._engine.bans.add(ask.source, now)
+        elif live and failure in {"dead", "stalled"}:
+            self._engine.silent.add(ask.source, now)
+
+    # --- the end ------------------------------------------------------------------------------------------------
+
+    def _done(self) -> bool:
+        with self._changed:
+            return self._over()
+
+    def _over(self) -> bool:
+        return self._broken is not None or (self._plan.finished and not self._writing)
+
+    def _cut_off(self) -> None:
+        """End what is in flight; nothing is written to the partial after this."""
+        with self._changed:
+            self._closed = True
+            interrupts = list(self._interrupts.values())
+            self._interrupts.clear()
+            self._changed.wait_for(lambda: not self._writing)
+        for interrupt in interrupts:
+            interrupt.interrupt()
+
+
+def failure_of(error: PServerError) -> Failure:
+    """How a request failed, for the plan."""
+    return next((failure for kind, failure in _FAILURES if isinstance(error, kind)), "dead")

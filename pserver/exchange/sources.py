@@ -1,0 +1,99 @@
+"""What a plan knows of each peer that it may read from: which pieces it has, how fast it is, how it failed.
+
+Pure: no sockets, no clocks. There are these ways for a request to fail (`Failure`), and what each means:
+
+  dead, stalled, busy   wait (longer each time in a row), then try again; after a few in a row the source is gone
+  lacks                 it told which pieces it has; otherwise as above
+  gone, refused, changed   it does not serve the file (any more): gone, and nothing is held against it
+  lied                  it sent what no honest peer sends: banned for this file
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pserver.exchange.meter import Meter
+
+Failure = Literal["dead", "stalled", "busy", "lacks", "gone", "refused", "changed", "lied"]
+_RETRIED = ("dead", "stalled", "busy", "lacks")
+SLOW_SECONDS = 3.0  # a source that is asked and sends nothing for this long is shown as slow
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLimits:
+    """`connections` at once to one source; `failures` in a row until it is gone; waits in seconds."""
+
+    connections: int = 2
+    failures: int = 6
+    first_wait: float = 0.5
+    longest_wait: float = 30.0
+
+
+@dataclass(slots=True)
+class Source:
+    """One peer as a source of one file. `has`: flags of its pieces, None for all."""
+
+    key: str
+    label: str
+    has: bytearray | None
+    connections: int = 0  # in use
+    pieces: int = 0  # that it sent and that verified
+    errors: int = 0
+    failures: int = 0  # in a row
+    not_before: float = 0.0
+    banned: bool = False
+    gone: bool = False
+    why: str | None = None
+    meter: Meter = field(default_factory=Meter)
+
+    def has_piece(self, piece: int) -> bool:
+        """Whether it has that piece, as far as is known."""
+        return self.has is None or bool(self.has[piece])
+
+    @property
+    def usable(self) -> bool:
+        """Whether it may be asked, now or after a wait."""
+        return not (self.banned or self.gone)
+
+    def connections_allowed(self, limits: SourceLimits) -> int:
+        """One until it has proved good, and again after a failure: what a liar wastes is bounded by this."""
+        return limits.connections if self.pieces and not self.failures else 1
+
+    def ready(self, now: float, limits: SourceLimits) -> bool:
+        """Whether one more request may go to it now."""
+        return self.usable and self.not_before <= now and self.connections < self.connections_allowed(limits)
+
+    def delivered(self) -> None:
+        """A piece from it verified."""
+        self.pieces += 1
+        self.failures = 0
+        self.why = None
+
+    def failed(self, failure: Failure, why: str, now: float, limits: SourceLimits) -> None:
+        """A request to it failed."""
+        self.errors += 1
+        self.why = why
+        if failure == "lied":
+            self.banned = True
+        elif failure in _RETRIED:
+            self.failures += 1
+            wait = limits.first_wait * 2 ** min(self.failures - 1, 16)
+            self.not_before = now + min(wait, limits.longest_wait)
+            self.gone = self.failures >= limits.failures
+        else:
+            self.gone = True
+
+    def return_(self, now: float, limits: SourceLimits) -> None:
+        """It was found again: it gets one more chance, after a wait if it failed until now."""
+        if self.gone and not self.banned:
+            self.gone = False
+            self.failures = min(self.failures, limits.failures - 1)
+            self.not_before = max(self.not_before, now + limits.first_wait)
+
+    def state(self, now: float) -> str:
+        """For people: ok, slow, banned or gone."""
+        if self.banned:
+            return "banned"
+        if self.gone:
+            return "gone"
+        silent = self.connections > 0 and now - (self.meter.last or now) > SLOW_SECONDS
+        return "slow" if silent or self.failures else "ok"

@@ -1,0 +1,277 @@
+"""The transfers of this peer as they are kept on disk: they survive a restart. What moves right now is in progress.py.
+
+A bitfield is recorded here only after its bytes were synced: what is recorded is on the disk.
+"""
+
+# ruff: noqa: S608 - only constants of this file become part of a statement
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Sequence
+from importlib.resources import files as package_files
+from pathlib import Path
+
+from pserver.database import Database
+from pserver.exchange.transfer import ENDED, Item, Recorded, Target, Transfer, Wanted, check_move
+from pserver.model import NotFound, Peer
+
+KEPT_ENDED = 100
+_ID_BYTES = 4
+_TRANSFER = (
+    "id, kind, label, state, created, ended, error_code, error_detail, tree, asker, hints, files_total, bytes_total,"
+    " files_done, bytes_done"
+)
+_ITEM = "number, name, final_name, file_id, size, sha256, alternatives, state, bytes_done, error"
+_ONE = "transfer_id = ? AND number = ?"
+
+
+class Transfers:
+    """Transfers in the SQLite file at `path`. Thread-safe. All methods raise Unavailable, those that write NoRoom."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, [package_files("pserver.exchange").joinpath("transfers.sql").read_text()])
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def create(
+        self,
+        kind: str,
+        label: str,
+        wanted: Sequence[Wanted],
+        now: float,
+        *,
+        tree: bool = False,
+        asker: str | None = None,
+        hints: Sequence[Peer] = (),
+        targets: Sequence[Peer] = (),
+    ) -> Transfer:
+        """A new transfer, queued. `now` is Unix time."""
+        transfer_id = secrets.token_hex(_ID_BYTES)
+        known = json.dumps([[peer.peer_id, peer.name, peer.url] for peer in hints])
+        size = sum(one.size for one in wanted)
+        row = (transfer_id, kind, label, "queued", now, None, None, None, tree, asker, known, len(wanted), size)
+        with self._database.writing() as db:
+            db.execute(f"INSERT INTO transfers ({_TRANSFER}) VALUES ({'?, ' * len(row)} 0, 0)", row)
+            db.executemany(
+                f"INSERT INTO items (transfer_id, {_ITEM}) VALUES (?, ?, ?, NULL, ?, ?, ?, ?, 'queued', 0, NULL)",
+                (
+                    (transfer_id, number, one.name, one.file_id, one.size, one.sha256, b"".join(one.alternatives))
+                    for number, one in enumerate(wanted)
+                ),
+            )
+            db.executemany(
+                "INSERT INTO targets VALUES (?, ?, ?, ?, 'queued', 0, NULL, NULL)",
+                ((transfer_id, peer.peer_id, peer.name, peer.url) for peer in targets),
+            )
+        return self.get(transfer_id)
+
+    def get(self, transfer_id: str) -> Transfer:
+        """One transfer. NotFound."""
+        with self._database.reading() as db:
+            return _get(db, transfer_id)
+
+    def all(self) -> list[Transfer]:
+        """All that live and those that ended and are kept, newest first."""
+        with self._database.reading() as db:
+            rows = db.execute(f"SELECT {_TRANSFER} FROM transfers ORDER BY created DESC, id").fetchall()
+        return [_transfer(row) for row in rows]
+
+    def in_states(self, states: Iterable[str]) -> list[Transfer]:
+        """Those in one of the states, oldest first."""
+        wanted = set(states)
+        return [transfer for transfer in reversed(self.all()) if transfer.state in wanted]
+
+    def counts(self) -> dict[str, int]:
+        """How many are in each state that any is in."""
+        with self._database.reading() as db:
+            return dict(db.execute("SELECT state, count(*) FROM transfers GROUP BY state").fetchall())
+
+    def move(self, transfer_id: str, state: str, now: float, error: tuple[str, str] | None = None) -> Transfer:
+        """Take it into another state. NotFound; Conflict if it cannot go there from the one it is in.
+
+        Resumed (queued) after a failure, its failed items are tried again. Of those that ended the last 100 are kept.
+        """
+        code, detail = error or (None, None)
+        with self._database.writing() as db:
+            before = _get(db, transfer_id).state
+            check_move(before, state)
+            db.execute(
+                "UPDATE transfers SET state = ?, ended = ?, error_code = ?, error_detail = ? WHERE id = ?",
+                (state, now if state in ENDED else None, code, detail, transfer_id),
+            )
+            if before == "failed" and state == "queued":
+                again = "UPDATE items SET state = 'queued', error = NULL WHERE transfer_id = ? AND state = 'failed'"
+                db.execute(again, (transfer_id,))
+            _drop_old(db)
+            return _get(db, transfer_id)
+
+    def forget(self, transfer_id: str) -> None:
+        """Remove all that is known of it; if it is not known, nothing happens."""
+        with self._database.writing() as db:
+            _forget(db, transfer_id)
+
+    # --- its files ----------------------------------------------------------------------------------------------
+
+    def items(self, transfer_id: str, after: int, limit: int) -> list[Item]:
+        """At most `limit` items from the first whose number is above `after` (-1: from the beginning)."""
+        return self._items("transfer_id = ? AND number > ? ORDER BY number LIMIT ?", (transfer_id, after, limit))
+
+    def open_items(self, transfer_id: str, after: int, limit: int) -> list[Item]:
+        """As `items`, but only those that have not ended."""
+        where = "transfer_id = ? AND number > ? AND state IN ('queued', 'running', 'placing') ORDER BY number LIMIT ?"
+        return self._items(where, (transfer_id, after, limit))
+
+    def failed_items(self, transfer_id: str) -> tuple[int, str]:
+        """How many items failed, and the error of the first of them."""
+        with self._database.reading() as db:
+            where = "FROM items WHERE transfer_id = ? AND state = 'failed'"
+            count = db.execute(f"SELECT count(*) {where}", (transfer_id,)).fetchone()[0]
+            first = db.execute(f"SELECT error {where} ORDER BY number LIMIT 1", (transfer_id,)).fetchone()
+        return count, (first[0] or "") if first else ""
+
+    def recorded(self, transfer_id: str, number: int) -> Recorded | None:
+        """What is known of the item's partial file."""
+        with self._database.reading() as db:
+            row = db.execute(
+                f"SELECT manifest, bitfield, inode FROM recorded WHERE {_ONE}", (transfer_id, number)
+            ).fetchone()
+        return None if row is None else Recorded(*row)
+
+    def begin_item(self, transfer_id: str, number: int, file_id: bytes, size: int, recorded: Recorded) -> None:
+        """The item's manifest is known (so its true size), and its partial file is about to be made."""
+        with self._database.writing() as db:
+            db.execute(
+                "UPDATE transfers SET bytes_total = bytes_total + ? - (SELECT size FROM items WHERE transfer_id = ?"
+                " AND number = ?) WHERE id = ?",
+                (size, transfer_id, number, transfer_id),
+            )
+            db.execute(
+                f"UPDATE items SET state = 'running', file_id = ?, size = ? WHERE {_ONE}",
+                (file_id, size, transfer_id, number),
+            )
+            values = (transfer_id, number, recorded.manifest, recorded.bitfield, recorded.inode)
+            db.execute("INSERT OR REPLACE INTO recorded VALUES (?, ?, ?, ?, ?)", values)
+            _set_done(db, transfer_id, number, 0)
+
+    def save_progress(self, transfer_id: str, number: int, bitfield: bytes, bytes_done: int) -> None:
+        """These pieces are safe on the disk."""
+        with self._database.writing() as db:
+            db.execute(f"UPDATE recorded SET bitfield = ? WHERE {_ONE}", (bitfield, transfer_id, number))
+            _set_done(db, transfer_id, number, bytes_done)
+
+    def begin_placing(self, transfer_id: str, number: int, file_id: bytes, size: int, whole: Recorded) -> None:
+        """All pieces are safe on the disk, and the partial file is about to get its final name."""
+        with self._database.writing() as db:
+            values = (transfer_id, number, whole.manifest, whole.bitfield, whole.inode)
+            db.execute("INSERT OR REPLACE INTO recorded VALUES (?, ?, ?, ?, ?)", values)
+            placing = f"UPDATE items SET state = 'placing', file_id = ? WHERE {_ONE}"
+            db.execute(placing, (file_id, transfer_id, number))
+            _set_done(db, transfer_id, number, size)
+
+    def end_item(self, transfer_id: str, number: int, final_name: str | None, error: str | None = None) -> None:
+        """The item is done, under that name; or, with an error, it failed (what is recorded of it stays)."""
+        with self._database.writing() as db:
+            state = "failed" if error else "done"
+            db.execute(
+                f"UPDATE items SET state = ?, final_name = ?, error = ? WHERE {_ONE} AND state != 'done'",
+                (state, final_name, error, transfer_id, number),
+            )
+            if db.execute("SELECT changes()").fetchone()[0] and not error:
+                size = db.execute(f"SELECT size FROM items WHERE {_ONE}", (transfer_id, number)).fetchone()[0]
+                _set_done(db, transfer_id, number, size)
+                db.execute(f"DELETE FROM recorded WHERE {_ONE}", (transfer_id, number))
+                db.execute("UPDATE transfers SET files_done = files_done + 1 WHERE id = ?", (transfer_id,))
+
+    def partials(self) -> set[tuple[str, int]]:
+        """The (transfer id, item number) of every partial file that is still of use."""
+        with self._database.reading() as db:
+            return set(
+                db.execute(
+                    "SELECT transfer_id, number FROM recorded JOIN transfers ON id = transfer_id"
+                    " WHERE state NOT IN ('done', 'cancelled')"
+                ).fetchall()
+            )
+
+    # --- the peers an upload goes to ----------------------------------------------------------------------------
+
+    def targets(self, transfer_id: str) -> list[Target]:
+        """The peers that an upload wants to hold the file."""
+        with self._database.reading() as db:
+            rows = db.execute(
+                "SELECT peer_id, name, url, state, bytes_done, error, offer_id FROM targets WHERE transfer_id = ?"
+                " ORDER BY name, peer_id",
+                (transfer_id,),
+            ).fetchall()
+        return [Target(Peer(*row[:3]), *row[3:]) for row in rows]
+
+    def set_target(self, transfer_id: str, target: Target) -> None:
+        """How far that peer is. A peer that was no target yet becomes one."""
+        peer = target.peer
+        row = (transfer_id, peer.peer_id, peer.name, peer.url, target.state, target.bytes_done, target.error)
+        with self._database.writing() as db:
+            db.execute("INSERT OR REPLACE INTO targets VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*row, target.offer_id))
+
+    def _items(self, where: str, parameters: Sequence[object]) -> list[Item]:
+        with self._database.reading() as db:
+            rows = db.execute(f"SELECT {_ITEM} FROM items WHERE {where}", parameters).fetchall()
+        return [_item(*row) for row in rows]
+
+
+def _get(db: sqlite3.Connection, transfer_id: str) -> Transfer:
+    row = db.execute(f"SELECT {_TRANSFER} FROM transfers WHERE id = ?", (transfer_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"there is no transfer {transfer_id}")
+    return _transfer(row)
+
+
+def _transfer(row: Sequence[object]) -> Transfer:
+    transfer_id, kind, label, state, created, ended, code, detail, tree, asker, hints, *totals = row
+    peers = tuple(Peer(*peer) for peer in json.loads(str(hints)))
+    error = None if code is None else (code, detail)
+    values = (transfer_id, kind, label, state, created, ended, error, bool(tree), asker, peers, *totals)
+    return Transfer(*values)  # type: ignore[arg-type]  # the columns are of these types
+
+
+def _item(  # noqa: PLR0917 - the columns, in their order
+    number: int,
+    name: str,
+    final_name: str | None,
+    file_id: bytes,
+    size: int,
+    sha256: bytes | None,
+    alternatives: bytes,
+    state: str,
+    bytes_done: int,
+    error: str | None,
+) -> Item:
+    return Item(number, name, final_name, file_id, size, sha256, _ids(alternatives), state, bytes_done, error)
+
+
+def _ids(joined: bytes) -> tuple[bytes, ...]:
+    return tuple(joined[start : start + 32] for start in range(0, len(joined), 32))
+
+
+def _set_done(db: sqlite3.Connection, transfer_id: str, number: int, bytes_done: int) -> None:
+    before = db.execute(f"SELECT bytes_done FROM items WHERE {_ONE}", (transfer_id, number)).fetchone()
+    if before is not None:
+        db.execute(f"UPDATE items SET bytes_done = ? WHERE {_ONE}", (bytes_done, transfer_id, number))
+        more = bytes_done - before[0]
+        db.execute("UPDATE transfers SET bytes_done = bytes_done + ? WHERE id = ?", (more, transfer_id))
+
+
+def _drop_old(db: sqlite3.Connection) -> None:
+    ended = ", ".join(f"'{state}'" for state in ENDED)
+    rows = db.execute(
+        f"SELECT id FROM transfers WHERE state IN ({ended}) ORDER BY ended DESC, id LIMIT -1 OFFSET {KEPT_ENDED}"
+    ).fetchall()
+    for (transfer_id,) in rows:
+        _forget(db, transfer_id)
+
+
+def _forget(db: sqlite3.Connection, transfer_id: str) -> None:
+    for table, column in (("items", "transfer_id"), ("recorded", "transfer_id"), ("targets", "transfer_id")):
+        db.execute(f"DELETE FROM {table} WHERE {column} = ?", (transfer_id,))
+    db.execute("DELETE FROM transfers WHERE id = ?", (transfer_id,))

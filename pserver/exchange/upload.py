@@ -1,0 +1,229 @@
+"""Uploads: making other peers hold a file. The target pulls it; the uploading peer offers and looks on.
+
+One thread looks after all uploads; a small pool does the asking, so that a target that hangs delays no other.
+What a step decides is written down before the next, so an upload goes on where it was after a restart.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from pserver.exchange.progress import Live
+from pserver.exchange.transfer import ENDED, Item, Target, Transfer, Wanted
+from pserver.exchange.transfers import Transfers
+from pserver.model import Conflict, NotFound, Offer, OfferView, Peer, PServerError, SharedFile, Unavailable
+
+_ASKERS = 4
+_log = logging.getLogger(__name__)
+
+
+class OfferClient(Protocol):
+    """What an upload needs of a PeerClient."""
+
+    def offer(self, peer: Peer, offer: Offer) -> OfferView: ...
+    def offer_state(self, peer: Peer, offer_id: str) -> OfferView: ...
+    def withdraw_offer(self, peer: Peer, offer_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """Seconds: how often a target is asked how far it is, and for how long it may be out of reach."""
+
+    look_seconds: float = 0.25
+    patience_seconds: float = 120.0
+
+
+class Uploads:
+    """Offers files of the own share to other peers. Thread-safe.
+
+    `place(file_id, size, count, excluded peer ids)` has the locator choose targets; `own_url()` is the address
+    under which targets reach this peer.
+    """
+
+    def __init__(
+        self,
+        transfers: Transfers,
+        peers: OfferClient,
+        place: Callable[[bytes, int, int, Sequence[str]], list[Peer]],
+        own_url: Callable[[], str],
+        *,
+        limits: UploadLimits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._transfers = transfers
+        self._peers = peers
+        self._place = place
+        self._own_url = own_url
+        self._limits = limits or UploadLimits()
+        self._clock = clock
+        self._wall = wall
+        self._wake = threading.Event()
+        self._stopped = False
+        self._silent_since: dict[tuple[str, str], float] = {}  # (transfer, peer): since when it does not answer
+        self._live: dict[str, Live] = {}
+        self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
+        self._pool = ThreadPoolExecutor(_ASKERS, "upload")
+
+    def start(self, file: SharedFile, to: Sequence[Peer], replicas: int) -> Transfer:
+        """Make each peer of `to`, or else `replicas` peers that the locator chooses, hold `file`.
+
+        The peers named by a person are kept as the transfer's hints: for one of those that fails no other is chosen.
+        Unavailable if no peer can take it.
+        """
+        targets = list(to) or self._place(file.file_id, file.size, replicas, ())
+        if not targets:
+            raise Unavailable("no other peer has room for it and takes uploads now (or all of them hold it already)")
+        wanted = [Wanted(file.name, file.file_id, file.size, file.sha256)] * max(len(to), replicas)
+        made = self._transfers.create("upload", file.name, wanted, self._wall(), hints=to, targets=targets)
+        self._wake.set()
+        return made
+
+    def cancel(self, transfer: Transfer) -> None:
+        """End a live upload, and tell its targets that did not finish to drop it."""
+        self._transfers.move(transfer.id, "cancelled", self._wall())
+        for target in self._transfers.targets(transfer.id):
+            if target.state not in ENDED:
+                self._transfers.set_target(transfer.id, replace(target, state="cancelled"))
+                self._pool.submit(self._withdraw, target)
+
+    def resume(self, transfer: Transfer) -> Transfer:
+        """Let a failed upload try its failed targets again. Conflict in any other state."""
+        moved = self._transfers.move(transfer.id, "queued", self._wall())
+        for target in self._transfers.targets(transfer.id):
+            if target.state in {"failed", "cancelled"}:
+                self._transfers.set_target(transfer.id, replace(target, state="queued", error=None, offer_id=None))
+        self._wake.set()
+        return moved
+
+    def pause(self, transfer: Transfer) -> Transfer:
+        """Always a Conflict: the targets do the work."""
+        raise Conflict(f"upload {transfer.id} is carried out by the peers that take it: it can only be cancelled")
+
+    def live(self, transfer_id: str) -> Live | None:
+        """What moves right now, for its view."""
+        return self._live.get(transfer_id)
+
+    def begin(self) -> None:
+        """Take up what an earlier process left, and begin to look after uploads."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look after them no more; targets go on by themselves."""
+        self._stopped = True
+        self._wake.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def tick(self) -> bool:
+        """Take each live upload one step further; whether any is live."""
+        live = [one for one in self._transfers.in_states(("queued", "running")) if one.kind == "upload"]
+        for transfer in live:
+            try:
+                self._step(transfer)
+            except (NotFound, Conflict):
+                continue  # it was cancelled or forgotten meanwhile
+        return bool(live)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._wake.clear()
+            try:
+                busy = self.tick()
+            except Exception:
+                if self._stopped:
+                    return
+                _log.exception("looking after uploads failed; trying again")
+                busy = True
+            self._wake.wait(self._limits.look_seconds if busy else None)
+
+    def _step(self, transfer: Transfer) -> None:
+        if transfer.state == "queued":
+            transfer = self._transfers.move(transfer.id, "running", self._wall())
+        (item,) = self._transfers.items(transfer.id, -1, 1)
+        targets = self._transfers.targets(transfer.id)
+        asked = list(self._pool.map(lambda target: self._ask(transfer, item, target), targets))
+        self._record(transfer, targets, asked)
+        self._replace_failed(transfer, item, asked)
+        self._conclude(transfer)
+
+    def _ask(self, transfer: Transfer, item: Item, target: Target) -> Target:
+        """The target after one question. Three cases: it refuses, it does not answer (for too long), it says."""
+        if target.state in ENDED:
+            return target
+        silent = (transfer.id, target.peer.peer_id)
+        try:
+            said = self._question(item, target)
+        except (Unavailable, TimeoutError) as error:
+            since = self._silent_since.setdefault(silent, self._clock())
+            if self._clock() - since < self._limits.patience_seconds:
+                return target
+            return replace(target, state="failed", error=str(error))
+        except PServerError as error:
+            return replace(target, state="failed", error=str(error))
+        self._silent_since.pop(silent, None)
+        done = item.size if said.state == "done" else said.bytes_done
+        return replace(target, state=said.state, bytes_done=done, error=said.error, offer_id=said.offer_id)
+
+    def _question(self, item: Item, target: Target) -> OfferView:
+        if target.offer_id is not None:
+            try:
+                return self._peers.offer_state(target.peer, target.offer_id)
+            except NotFound:
+                pass  # the target forgot it (a new disk, say): offer it again
+        assert item.sha256 is not None  # `start` gives it
+        return self._peers.offer(target.peer, Offer(item.file_id, item.size, item.name, item.sha256, self._own_url()))
+
+    def _record(self, transfer: Transfer, before: Sequence[Target], after: Sequence[Target]) -> None:
+        live = self._live.setdefault(transfer.id, Live())
+        for old, new in zip(before, after, strict=True):
+            if old != new:
+                self._transfers.set_target(transfer.id, new)
+                live.arrived(max(new.bytes_done - old.bytes_done, 0), self._clock())
+
+    def _replace_failed(self, transfer: Transfer, item: Item, targets: Sequence[Target]) -> None:
+        """Where the locator chose, have it choose others for those that failed."""
+        good = sum(target.state not in {"failed", "cancelled"} for target in targets)
+        missing = transfer.files_total - good
+        if transfer.hints or missing <= 0:
+            return
+        tried = [target.peer.peer_id for target in targets]
+        try:
+            others = self._place(item.file_id, item.size, missing, tried)
+        except PServerError:
+            return  # no locator now: those that are left decide
+        for peer in others:
+            self._transfers.set_target(transfer.id, Target(peer))
+
+    def _conclude(self, transfer: Transfer) -> None:
+        targets = self._transfers.targets(transfer.id)
+        done = [target for target in targets if target.state == "done"]
+        for number in range(transfer.files_done, min(len(done), transfer.files_total)):
+            self._transfers.end_item(transfer.id, number, transfer.label)
+        if any(target.state not in ENDED for target in targets):
+            return
+        self._live.pop(transfer.id, None)
+        if len(done) >= transfer.files_total:
+            self._transfers.move(transfer.id, "done", self._wall())
+        else:
+            error = ("not-placed", _why(transfer, targets, len(done)))
+            self._transfers.move(transfer.id, "failed", self._wall(), error)
+
+    def _withdraw(self, target: Target) -> None:
+        if target.offer_id is None:
+            return
+        try:
+            self._peers.withdraw_offer(target.peer, target.offer_id)
+        except PServerError as error:
+            _log.info("%s was not told that its offer is withdrawn: %s", target.peer.name, error)
+
+
+def _why(transfer: Transfer, targets: Sequence[Target], done: int) -> str:
+    failed = "; ".join(f"{one.peer.name}: {one.error or one.state}" for one in targets if one.state != "done")
+    missing = "" if failed else "no further peer has room and takes uploads"
+    return f"{done} of {transfer.files_total} peers hold it now. {failed or missing}"
