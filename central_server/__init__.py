@@ -1,0 +1,1 @@
+"""The central locator: who is here and who has what. It never sees a byte of a file."""

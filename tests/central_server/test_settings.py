@@ -1,0 +1,89 @@
+"""Settings: what they mean, and the one line a wrong one gives."""
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from central_server.settings import WrongSetting, read_settings
+
+HOME = {"HOME": "/home/ann"}
+KEY = "k" * 32
+
+
+def test_defaults_suit_one_machine() -> None:
+    settings = read_settings(HOME)
+    assert (settings.host, settings.port) == ("127.0.0.1", 51015)
+    assert settings.store == Path("/home/ann/.local/state/central-server/locator.sqlite")
+    assert (settings.lease_seconds, settings.grace_seconds) == (30, 30)
+    assert settings.network_key is None and settings.on_loopback
+
+
+def test_every_setting_is_read(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    settings = read_settings(
+        {
+            "LOCATOR_LISTEN": "[::]:0",
+            "LOCATOR_STORE": "sqlite:////var/lib/x.sqlite",
+            "LOCATOR_STATE_DIR": "/srv/state",
+            "LOCATOR_NETWORK_KEY_FILE": str(tmp_path / "key"),
+            "LOCATOR_LEASE_SECONDS": "12.5",
+            "LOCATOR_ALLOWED_NETWORKS": "10.0.0.0/8, fd00::/8",
+            "LOCATOR_MAX_FILES_PER_PEER": "5",
+            "LOCATOR_LOG_LEVEL": "debug",
+        }
+    )
+    assert (settings.host, settings.port, settings.on_loopback) == ("::", 0, False)
+    assert settings.store == Path("/var/lib/x.sqlite")
+    assert settings.state_dir == Path("/srv/state")
+    assert settings.network_key == KEY.encode()
+    assert KEY not in repr(settings)
+    assert settings.grace_seconds == 12.5
+    assert settings.allowed_networks == (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
+    assert (settings.max_files_per_peer, settings.log_level) == (5, "DEBUG")
+
+
+def test_the_store_follows_the_state_folder() -> None:
+    assert read_settings({"LOCATOR_STATE_DIR": "/srv/x"}).store == Path("/srv/x/locator.sqlite")
+    assert read_settings({**HOME, "XDG_STATE_HOME": "/xdg"}).state_dir == Path("/xdg/central-server")
+    assert read_settings({**HOME, "LOCATOR_STORE": "sqlite:///here.sqlite"}).store == Path("here.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LOCATOR_LISTEN", "51015"),
+        ("LOCATOR_LISTEN", "127.0.0.1:http"),
+        ("LOCATOR_LISTEN", "127.0.0.1:65536"),
+        ("LOCATOR_LISTEN", "0.0.0.0:51015"),
+        ("LOCATOR_STORE", "redis://x"),
+        ("LOCATOR_STORE", "sqlite:///"),
+        ("LOCATOR_NETWORK_KEY", "short"),
+        ("LOCATOR_NETWORK_KEY_FILE", "/does/not/exist"),
+        ("LOCATOR_LEASE_SECONDS", "soon"),
+        ("LOCATOR_LEASE_SECONDS", "nan"),
+        ("LOCATOR_LEASE_SECONDS", "0"),
+        ("LOCATOR_GRACE_SECONDS", "-1"),
+        ("LOCATOR_ALLOWED_NETWORKS", "10.0.0.1/8"),
+        ("LOCATOR_MAX_FILES_PER_PEER", "0"),
+        ("LOCATOR_LOG_LEVEL", "chatty"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(name: str, value: str) -> None:
+    with pytest.raises(WrongSetting, match=name) as caught:
+        read_settings({**HOME, name: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_an_open_network_off_loopback_needs_saying() -> None:
+    with pytest.raises(WrongSetting, match="LOCATOR_OPEN=1"):
+        read_settings({**HOME, "LOCATOR_LISTEN": "0.0.0.0:1"})
+    read_settings({**HOME, "LOCATOR_LISTEN": "0.0.0.0:1", "LOCATOR_OPEN": "1"})
+    read_settings({**HOME, "LOCATOR_LISTEN": "0.0.0.0:1", "LOCATOR_NETWORK_KEY": KEY})
+    with pytest.raises(WrongSetting, match="LOCATOR_OPEN"):
+        read_settings({**HOME, "LOCATOR_LISTEN": "0.0.0.0:1", "LOCATOR_OPEN": "yes"})
+
+
+def test_a_secret_is_given_once() -> None:
+    with pytest.raises(WrongSetting, match="both"):
+        read_settings({**HOME, "LOCATOR_NETWORK_KEY": KEY, "LOCATOR_NETWORK_KEY_FILE": "/x"})
