@@ -5,6 +5,7 @@ Each command is shown as a person would type it, with what it prints. Every byte
 """
 
 import filecmp
+import functools
 import json
 import shlex
 import shutil
@@ -93,7 +94,7 @@ def open_the_stage(stage: Stage) -> None:
     for peer in stage.peers.values():
         peer.start()
     for name, word in (("a", "license"), ("b", "library"), ("c", "mit")):
-        wait_for(f"what {name} shares is found from d", lambda word=word: _found(stage, "d", word))
+        wait_for(f"what {name} shares is found from d", functools.partial(_found, stage, "d", word))
 
 
 def look_around(stage: Stage) -> None:
@@ -162,14 +163,14 @@ def the_locator_dies(stage: Stage) -> None:
     stage.say("it is started again with its index lost: the peers announce all of it anew")
     stage.locator.forget()
     stage.locator.start()
-    wait_for("the index is rebuilt", lambda: _complete(stage, "c", "decoder"), 60)
+    wait_for("the index is rebuilt", lambda: _complete(stage, "c", "json decoder"), 60)
     stage.play("c", "search json decoder")
     stage.play("c", "download json/decoder.py")
     stage.same("c", "json/decoder.py", stage.peers["a"].share / "json" / "decoder.py")
 
 
 def _found(stage: Stage, name: str, words: str) -> bool:
-    answer = stage.ask(name, f"search {words}")
+    answer = stage.ask(name, f"search {words}")  # None while nothing is found
     return bool(answer and answer["groups"])
 
 
