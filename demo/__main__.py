@@ -18,6 +18,7 @@ from typing import Any
 
 from demo import files
 from demo.processes import DidNotHappen, Locator, Peer, Server, environment, wait_for
+from demo.terminal import on_a_terminal
 
 ARCHIVE_BYTES = 48 << 20
 
@@ -38,15 +39,13 @@ class Stage:
     def play(self, name: str, command: str, *, expect: int = 0) -> None:
         """Run a `pclient` command at that peer, in the person's folder, on this very terminal."""
         print(f"{name}$ pclient {command}", flush=True)
-        ended = subprocess.run(
+        status = on_a_terminal(
             [sys.executable, "-m", "pclient", *shlex.split(command)],
-            env=environment(self.peers[name].client_environment()),
-            cwd=self.desk,
-            stdin=subprocess.DEVNULL,
-            check=False,
+            environment(self.peers[name].client_environment()),
+            self.desk,
         )
-        if ended.returncode != expect:
-            raise DidNotHappen(f"pclient {command} ended with {ended.returncode}, not with {expect}")
+        if status != expect:
+            raise DidNotHappen(f"pclient {command} ended with {status}, not with {expect}")
 
     def ask(self, name: str, command: str) -> Any:
         """What a command says in JSON (Any: it is as the command makes it), without showing it."""

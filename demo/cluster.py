@@ -1,5 +1,6 @@
 """A cluster for playing, which stays until it is taken down: `make up`, `make client`, `make down`."""
 
+import functools
 import json
 import os
 import shutil
@@ -36,6 +37,8 @@ def up() -> int:
         for peer in peers:
             servers.append(peer)
             peer.start()
+        for peer in peers:
+            wait_for(f"peer {peer.name} has indexed its share", functools.partial(_indexed, peer))
     finally:
         _record(servers)
     for peer in peers:
@@ -61,6 +64,12 @@ def down() -> int:
         _stop(one["pid"], one["module"])
     shutil.rmtree(FOLDER, ignore_errors=True)
     return 0
+
+
+def _indexed(peer: Peer) -> bool:
+    status = json.loads(peer.client("--json", "status").stdout)
+    shared = sum(path.is_file() for path in peer.share.rglob("[!.]*"))
+    return bool(status["share"]["files"] == shared)
 
 
 def _fill(peers: list[Peer]) -> None:
