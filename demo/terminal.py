@@ -17,7 +17,8 @@ def on_a_terminal(command: Sequence[str], environment: dict[str, str], folder: P
     """Run `command` in `folder` on this terminal, or on one of its own whose text goes to our stdout; its status."""
     if sys.stdout.isatty():
         return subprocess.run(command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, check=False).returncode
-    plain = {"TERM": "dumb", "NO_COLOR": "1"}  # a log shall have neither colours nor a bar that redraws itself
+    # A log shall have neither colours nor a bar that redraws itself.
+    plain = {"TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "110"}
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, _ROWS_AND_COLUMNS)
     with subprocess.Popen(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 _GAP = 2
+_RULED_GAP = 3  # beneath a header rich puts one more cell between two columns
 _MIN_WRAPPED = 20  # the width below which a wrapped column is not worth the others
 
 
@@ -83,6 +84,7 @@ def fitted(table: Table, width: int) -> "RichTable":
             justify="right" if column.right else "left",
             no_wrap=not column.wraps,
             overflow="fold",
+            min_width=_needed(table, index) if column.wraps else None,
         )
     for row in table.rows:
         made.add_row(*(Text(row[index].shown) for index in kept))
@@ -91,7 +93,8 @@ def fitted(table: Table, width: int) -> "RichTable":
 
 def _columns_that_fit(table: Table, width: int) -> list[int]:
     kept = list(range(len(table.columns)))
-    needed = {index: _needed(table, index) + _GAP for index in kept}
+    gap = _RULED_GAP if table.has_header else _GAP
+    needed = {index: _needed(table, index) + gap for index in kept}
     while sum(needed[index] for index in kept) > width:
         last = max(kept, key=lambda index: (table.columns[index].rank, index))
         if table.columns[last].rank == 0:

@@ -82,3 +82,10 @@ def test_all_talk_is_harmless() -> None:
     talk.line("e\x9b")
     assert err.getvalue().splitlines() == ["a\\x1b]0;title\\x07", "note: b\\u202e", "error: c\\r\\nd"]
     assert out.getvalue() == "e\\x9b\n"
+
+
+def test_a_wrapped_column_is_never_squeezed_to_nothing() -> None:
+    columns = [table.Column("peer", wraps=True), table.Column("address"), table.Column("free", right=True, rank=1)]
+    rows = table.Table(columns, [[table.word("a"), table.word("x" * 40), table.word("76 GiB")]])
+    for width in range(50, 70):
+        assert drawn(rows, width)[2].startswith("a "), width
