@@ -1,0 +1,114 @@
+"""Sixteen readers of one PServer at once: what they get together, and how soon it still answers /healthz.
+
+`python -m bench.many_readers` prints the rows. The readers are connections of one curl on loopback, with a valid
+token, that throw the bytes away: what is measured is the serving side, and not how sixteen processes share the cores.
+"""
+
+import http.client
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bench import others
+from bench.folders import memory_folder, random_file
+from bench.ours import NETWORK_KEY, Network, wait_until_found
+from bench.rows import QUICK_RUNS, RUNS, Row, at_least, at_most, in_turn, main, medians, spread
+from protos.tokens import Issuer
+
+READERS = 16
+FULL_BYTES = 1 << 30
+QUICK_BYTES = 256 << 20
+OF_ONE = 0.9
+TIMES_IDLE = 5.0
+IDLE_SECONDS = 3.0
+_PAUSE_SECONDS = 0.002
+_FILE = "large.bin"
+
+
+def run(quick: bool = False) -> list[Row]:
+    """One reader, sixteen readers, and an idle peer, in turn."""
+    others.need("curl")
+    size, runs = (QUICK_BYTES, QUICK_RUNS) if quick else (FULL_BYTES, RUNS)
+    with memory_folder(size * 3 // 2) as folder, _Contest.in_folder(folder, size) as contest:
+        measured = in_turn(runs, {"idle": contest.idle, "one": contest.one, "sixteen": contest.sixteen})
+    return _rows(measured, contest.busy_ms, size)
+
+
+class _Contest:
+    """A serving peer, its file, and a token to read it."""
+
+    def __init__(self, folder: Path, size: int, network: Network) -> None:
+        self._folder, self._size = folder, size
+        self.busy_ms: list[float] = []
+        file = random_file(folder / "share" / _FILE, size)
+        source = network.peer("source", share=file.parent)
+        self._url = source.peer.addresses["peer"]
+        self._file_id = wait_until_found(source, _FILE, ["source"])
+        self._peer_id = source.ask("GET", "/client/v1/status")["peer"]["peer_id"]
+        self._issuer = Issuer(Ed25519PrivateKey.generate(), NETWORK_KEY.encode())
+
+    @classmethod
+    @contextmanager
+    def in_folder(cls, folder: Path, size: int) -> Iterator["_Contest"]:
+        """With the peer running."""
+        with Network(folder) as network:
+            yield cls(folder, size, network)
+
+    def idle(self) -> float:
+        """The 99th percentile of /healthz in milliseconds while nothing else is asked."""
+        ends = time.monotonic() + IDLE_SECONDS
+        return self._health(lambda: time.monotonic() < ends)
+
+    def one(self) -> float:
+        """GB/s of one reader."""
+        return self._read(1, READERS // 4)
+
+    def sixteen(self) -> float:
+        """GB/s of sixteen readers together; `busy_ms` gets the 99th percentile of /healthz meanwhile."""
+        rates: list[float] = []
+        thread = threading.Thread(target=lambda: rates.append(self._read(READERS, READERS)))
+        thread.start()
+        self.busy_ms.append(self._health(thread.is_alive))
+        thread.join()
+        return rates[0]
+
+    def _read(self, at_once: int, times: int) -> float:
+        url = f"{self._url}/peer/v1/files/{self._file_id}"
+        token = self._issuer.token(self._peer_id, "file", time.time(), self._file_id)
+        taken = others.curl_often(url, f"Authorization: Bearer {token}", times, at_once, self._folder)
+        return times * self._size / taken / 1e9
+
+    def _health(self, goes_on: Callable[[], bool]) -> float:
+        host = self._url.removeprefix("http://")
+        connection = http.client.HTTPConnection(host, timeout=60)
+        times: list[float] = []
+        while goes_on() or len(times) < 2:
+            began = time.perf_counter()
+            connection.request("GET", "/healthz")
+            connection.getresponse().read()
+            times.append(time.perf_counter() - began)
+            time.sleep(_PAUSE_SECONDS)
+        connection.close()
+        return sorted(times)[int(0.99 * len(times))] * 1000
+
+
+def _rows(measured: dict[str, list[float]], busy_ms: list[float], size: int) -> list[Row]:
+    found = medians(measured | {"busy": busy_ms})
+    what = f"{READERS} readers of {size >> 20} MiB at once from one PServer"
+    return [
+        Row(f"{what}: together", found["sixteen"], "GB/s", note=spread(measured["sixteen"], "GB/s")),
+        Row("  one reader", found["one"], "GB/s", note=spread(measured["one"], "GB/s")),
+        at_least("  sixteen over one", found["sixteen"] / found["one"], "x", OF_ONE),
+        Row("  /healthz of an idle PServer, 99th percentile", found["idle"], "ms", note=spread(measured["idle"], "ms")),
+        Row("  /healthz meanwhile, 99th percentile", found["busy"], "ms", note=spread(busy_ms, "ms")),
+        at_most("  /healthz meanwhile over idle", found["busy"] / found["idle"], "x", TIMES_IDLE),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main(run, __doc__))
