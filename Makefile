@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
 
-.PHONY: help demo up client down test lint protos lock bench clean
+.PHONY: help demo up client down test test-long lint protos lock bench clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,10 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.txt
+	@touch $@
+
 demo: $(VENV)/.runtime  ## play the main job on a locator and four peers, then clean up
 	$(BIN)/python -m demo
 
@@ -34,7 +38,10 @@ down: $(VENV)/.runtime  ## stop that cluster and remove its files
 	$(BIN)/python -m demo.cluster down
 
 test: $(VENV)/.dev  ## the tests (TESTS=tests/pserver for some)
-	$(BIN)/python -m pytest $(TESTS) -n 2
+	$(BIN)/python -m pytest $(TESTS) -n 2 -m "not long"
+
+test-long: $(VENV)/.dev  ## the tests that take more than a minute together (CI runs them too)
+	$(BIN)/python -m pytest $(TESTS) -n 2 -m long
 
 lint: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -50,8 +57,10 @@ lock: $(VENV)/.dev  ## make both locks anew from pyproject.toml (UPGRADE=--upgra
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --output-file requirements.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --extra dev --allow-unsafe --constraint requirements.txt \
 		--output-file requirements-dev.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --extra bench --constraint requirements-dev.txt \
+		--output-file requirements-bench.txt pyproject.toml
 
-bench: $(VENV)/.dev  ## measure, print, and write docs/BENCHMARKS.md
+bench: $(VENV)/.bench  ## measure, print, and write docs/BENCHMARKS.md
 	$(BIN)/python -m bench
 
 clean:  ## remove the virtual environment and caches
