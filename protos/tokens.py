@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -79,23 +80,22 @@ class Issuer:
                 return made[0]
             expires = now + LIFETIME_SECONDS
             token = self._sign(audience, scope, file_id, now, expires)
-            _keep(self._made, wanted, (token, expires))
+            keep(self._made, wanted, (token, expires))
             return token
 
     def _sign(self, audience: str, scope: str, file_id: str | None, now: float, expires: float) -> str:
-        claims: dict[str, object] = {
-            "iss": self.peer_id,
-            "aud": audience,
-            "scope": scope,
-            "iat": int(now),
-            "exp": int(expires),
-            "key": base64.urlsafe_b64encode(self._public_key).decode().rstrip("="),
-        }
+        claims: dict[str, object] = {"aud": audience, "scope": scope, "iat": int(now), "exp": int(expires)}
         if file_id is not None:
             claims["fid"] = file_id
+        return self.sign(claims, _TYPE)
+
+    def sign(self, claims: dict[str, object], typ: str) -> str:
+        """A token of that type with these claims, and with who says so: the issuer, its key, its admission."""
+        key = base64.urlsafe_b64encode(self._public_key).decode().rstrip("=")
+        said: dict[str, object] = {"iss": self.peer_id, **claims, "key": key}
         if self._admission is not None:
-            claims["adm"] = self._admission
-        return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"typ": _TYPE})
+            said["adm"] = self._admission
+        return jwt.encode(said, self._key, algorithm="EdDSA", headers={"typ": typ})
 
 
 class Verifier:
@@ -113,7 +113,7 @@ class Verifier:
         if claims is None:
             claims = self._verify(token, now)
             with self._lock:
-                _keep(self._good, token, claims)
+                keep(self._good, token, claims)
         if claims.expires + LEEWAY_SECONDS <= now:
             raise InvalidToken("the token has expired; is the clock right?")
         if claims.scope != scope:
@@ -123,31 +123,7 @@ class Verifier:
         return claims
 
     def _verify(self, token: str, now: float) -> Claims:
-        if len(token) > MAX_TOKEN_CHARACTERS:
-            raise InvalidToken("the token is too long")
-        try:
-            said = jwt.decode_complete(token, options={"verify_signature": False})
-            payload = said["payload"]
-            if said["header"].get("typ") != _TYPE or said["header"].get("alg") != "EdDSA":
-                raise InvalidToken("the token is not of the kind that peers send")
-            public_key = base64.urlsafe_b64decode(str(payload["key"]) + "==")
-            issuer = str(payload["iss"])
-            if not hmac.compare_digest(peer_id_of(public_key), issuer):
-                raise InvalidToken("the token's key is not the key of its issuer")
-            self._check_signature(token, public_key)
-            return self._claims(payload, issuer, now)
-        except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, UnsupportedAlgorithm):
-            # Whatever the parts of a forged token make the libraries say, the sender hears one thing.
-            raise InvalidToken("the token is malformed or its signature is wrong") from None
-
-    def _check_signature(self, token: str, public_key: bytes) -> None:
-        # Times and audience are checked in _claims, against the `now` that was passed.
-        jwt.decode(
-            token,
-            Ed25519PublicKey.from_public_bytes(public_key),
-            algorithms=["EdDSA"],
-            options={"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False},
-        )
+        return verified(token, _TYPE, lambda payload, issuer: self._claims(payload, issuer, now))
 
     def _claims(self, payload: dict[str, object], issuer: str, now: float) -> Claims:
         issued, expires = payload["iat"], payload["exp"]
@@ -157,9 +133,7 @@ class Verifier:
             raise InvalidToken("the token's times are not allowed; is the clock right?")
         if payload["aud"] != self._audience:
             raise InvalidToken("the token is for another peer")
-        expected = admission(self._network_key, issuer)
-        if expected is not None and not hmac.compare_digest(expected, str(payload.get("adm", ""))):
-            raise InvalidToken("the issuer does not know this network's key")
+        check_admission(payload, issuer, self._network_key)
         file_id = payload.get("fid")
         return Claims(
             issuer=issuer,
@@ -170,7 +144,48 @@ class Verifier:
         )
 
 
-def _keep(kept: OrderedDict[_K, _V], key: _K, value: _V) -> None:
+def verified(token: str, typ: str, read: Callable[[dict[str, object], str], _V]) -> _V:
+    """What `read` makes of a token's claims and issuer, once the token is proved to be of that type and the issuer's.
+
+    Times, audience and admission are for `read` to check. Raises InvalidToken, also where `read` stumbles over a
+    claim (KeyError, TypeError, ValueError, OverflowError).
+    """
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise InvalidToken("the token is too long")
+    try:
+        said = jwt.decode_complete(token, options={"verify_signature": False})
+        payload = said["payload"]
+        if said["header"].get("typ") != typ or said["header"].get("alg") != "EdDSA":
+            raise InvalidToken("the token is not of the kind that belongs here")
+        public_key = base64.urlsafe_b64decode(str(payload["key"]) + "==")
+        issuer = str(payload["iss"])
+        if not hmac.compare_digest(peer_id_of(public_key), issuer):
+            raise InvalidToken("the token's key is not the key of its issuer")
+        _check_signature(token, public_key)
+        return read(payload, issuer)
+    except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, UnsupportedAlgorithm):
+        # Whatever the parts of a forged token make the libraries say, the sender hears one thing.
+        raise InvalidToken("the token is malformed or its signature is wrong") from None
+
+
+def check_admission(payload: dict[str, object], issuer: str, network_key: bytes | None) -> None:
+    """Raise InvalidToken unless the claims prove that the issuer knows the network key; in an open network all do."""
+    expected = admission(network_key, issuer)
+    if expected is not None and not hmac.compare_digest(expected, str(payload.get("adm", ""))):
+        raise InvalidToken("the issuer does not know this network's key")
+
+
+def _check_signature(token: str, public_key: bytes) -> None:
+    # Times and audience are checked by whoever reads the claims, against the `now` that was passed.
+    jwt.decode(
+        token,
+        Ed25519PublicKey.from_public_bytes(public_key),
+        algorithms=["EdDSA"],
+        options={"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False},
+    )
+
+
+def keep(kept: OrderedDict[_K, _V], key: _K, value: _V) -> None:
     """Remember at most _CACHED of them, dropping the oldest."""
     kept[key] = value
     while len(kept) > _CACHED:
