@@ -1,8 +1,10 @@
 """Starts, watches, kills and stops the suite's real processes. Everything lies in one folder."""
 
 import os
+import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +34,21 @@ def wait_for(what: str, condition: Callable[[], _T | None], seconds: float = 20.
         if time.monotonic() > deadline:
             raise DidNotHappen(f"after {seconds:g} s still not: {what} (last seen: {found!r})")
         time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A free loopback port, below those that Linux gives to outgoing connections.
+
+    One of these would be gone when a server that was killed starts again, as soon as any process has connected from it.
+    """
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @dataclass
@@ -111,7 +128,7 @@ class Locator(Server):
 
     def __init__(self, folder: Path, **settings: str) -> None:
         base = {
-            "LOCATOR_LISTEN": "127.0.0.1:0",
+            "LOCATOR_LISTEN": f"127.0.0.1:{free_port()}",
             "LOCATOR_STORE": f"sqlite:///{folder / 'locator.sqlite'}",
             "LOCATOR_STATE_DIR": str(folder),
         }
@@ -138,8 +155,8 @@ class Peer(Server):
     def __init__(self, folder: Path, name: str, locators: str, **settings: str) -> None:
         base = {
             "PSERVER_NAME": name,
-            "PSERVER_LISTEN": "127.0.0.1:0",
-            "PSERVER_CLIENT_LISTEN": "127.0.0.1:0",
+            "PSERVER_LISTEN": f"127.0.0.1:{free_port()}",
+            "PSERVER_CLIENT_LISTEN": f"127.0.0.1:{free_port()}",
             "PSERVER_LOCATORS": locators,
             "PSERVER_SHARE_DIR": str(folder / "share"),
             "PSERVER_STATE_DIR": str(folder / "state"),

@@ -6,7 +6,7 @@ Rules:
   appends to the output. Whoever sends holds `outbuf_lock`.
 - One request at a time: what a client sends ahead waits unparsed in `_unread` (at most RECEIVE_BYTES of it) until the
   answer before it has left. So no worker ever waits for one reader before it may serve another.
-- A turn of sending is bounded, in whichever thread it runs.
+- A turn of sending is bounded, in whichever thread it runs; where there is an upload rate, by that too (see `pace`).
 - What a connection waits for is its Phase; each has a bound in Limits, looked at by `enforce(now)`.
 
 Does not bound the time the application takes, and does not notice that a client left before it is sent to.
@@ -22,6 +22,7 @@ from waitress.channel import HTTPChannel
 
 from pserver.http.file import FileChanged, FileRange
 from pserver.http.limits import Limits
+from pserver.http.pace import UNPACED_BYTES
 from pserver.http.phase import Phase, allowed_seconds
 from pserver.http.request import Parser, Refusal, Task, refusal
 from pserver.http.socket import address_key, reset_on_close, unacknowledged
@@ -56,6 +57,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
         self._lingering = False
         self._sent = 0  # bytes given to the kernel so far
         self._taken = 0  # bytes the other side had acknowledged when last looked
+        self._held_back = False  # there is more to send than the upload rate allows now
         super().__init__(server, sock, addr, adj, map=map)
 
     def phase(self) -> Phase:
@@ -136,10 +138,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
 
     def writable(self) -> bool:
         """Whether there is something to do once the socket takes bytes: send, close, or go on to the next request."""
-        if self._lingering:
+        if self._lingering or self.will_close:
             return bool(self.will_close)
-        parse = self._unread and not self.requests
-        return bool(self.total_outbufs_len or self.will_close or self.close_when_flushed or parse)
+        if self.total_outbufs_len:
+            return not self._held_back or self.server.pace.part(self) > 0
+        return bool(self.close_when_flushed or (self._unread and not self.requests))
 
     def handle_write(self) -> None:
         """Send one turn's worth. When all is sent: close if that is due, else go on with what the client sent."""
@@ -168,9 +171,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
 
         `do_close` is waitress' and unused: a broken connection is only marked here, and closed by the loop.
         """
-        before = self._sent
+        before, self._held_back = self._sent, False
         try:
-            while self._sent - before < self._limits.send_bytes_per_turn and self._send_head():
+            while self._sent - before < self.server.turn_bytes and self._send_head():
                 pass
             self._drop_spent()  # so that a file is closed with its last byte, not with the next request
         except BlockingIOError:
@@ -191,16 +194,25 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
         """Send some of the first buffer; False when there is nothing to send. Raises as `send` does."""
         if self.will_close or self.socket is None or not self.connected or not self._drop_spent():
             return False
-        head, most = self.outbufs[0], self._limits.send_bytes_per_turn
+        head, most = self.outbufs[0], self._most_to_send()
+        self._held_back = most <= 0
+        if self._held_back:
+            return False
         if isinstance(head, FileRange):
-            self.server.pace.join(self.socket)
             sent = head.send_to(self.socket, most)
         else:
             sent = self.socket.send(head.get(min(self.sendbuf_len, most)))
             head.skip(sent, True)
         self._sent += sent
         self.total_outbufs_len -= sent
+        self.server.pace.sent(self, sent, time.monotonic())
         return bool(sent)
+
+    def _most_to_send(self) -> int:
+        """How much of the first buffer may go now."""
+        head, most = self.outbufs[0], int(self.server.turn_bytes)
+        paced = isinstance(head, FileRange) or len(head) > UNPACED_BYTES
+        return min(most, int(self.server.pace.part(self))) if paced else most
 
     def _drop_spent(self) -> bool:
         """Let go of buffers that are sent; whether there is one left with something in it."""
@@ -211,6 +223,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
             return True
         # waitress keeps the last one, and with it all the bytes that were ever put in it.
         self.outbufs[0] = OverflowableBuffer(self.adj.outbuf_overflow)
+        self.server.pace.leave(self)
         return False
 
     def _say(self, data: bytes) -> None:
@@ -237,8 +250,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
         phase = self.phase()
         if phase is Phase.SENDING:
             self._note_progress(now)
-        elif not unacknowledged(self.socket):
-            self.server.pace.leave(self.socket)
         if now - self.since > allowed_seconds(phase, self._limits):
             self._end(phase)
 
@@ -256,10 +267,10 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
         """Whether the reader took bytes since last asked, by what it acknowledged, not by what the socket took.
 
         A slow reader behind a socket buffer of megabytes lets the socket take bytes only every minute or so, and it
-        is not stalled.
+        is not stalled. Nor is one that took all that the upload rate let it have.
         """
-        taken = self._sent - unacknowledged(self.socket)
-        if taken > self._taken:
+        taken = self._sent - (waiting := unacknowledged(self.socket))
+        if taken > self._taken or (self._held_back and not waiting):
             self._taken, self.since = taken, now
 
     def _refuse(self, status: int, reason: str) -> None:
@@ -269,10 +280,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
 
     def handle_close(self) -> None:
         """Close the connection and its files."""
-        sock = self.socket
         super().handle_close()
-        if sock is not None:
-            self.server.pace.leave(sock)  # only now: before, a worker could still join
+        self.server.pace.leave(self)  # only now: before, a worker could still wait for its turn
 
     def handle_expt(self) -> None:
         """There is TCP urgent data. It is read like any other (SO_OOBINLINE), so there is nothing to do."""

@@ -92,15 +92,15 @@ class FileRange(ReadOnlyFileBasedBuffer):  # type: ignore[misc]  # the base is A
             if not sent:
                 raise FileChanged("it ended early")
         else:
-            sent = self._send_tail(sock)
+            sent = self._send_tail(sock, most)
         self._offset += sent
         self.remain -= sent
         return sent
 
-    def _send_tail(self, sock: socket.socket) -> int:
+    def _send_tail(self, sock: socket.socket, most: int) -> int:
         if self._tail is None:
             self._tail = memoryview(self._checked_tail())
-        sent = sock.send(self._tail)
+        sent = sock.send(self._tail[:most])
         self._tail = self._tail[sent:]
         return sent
 

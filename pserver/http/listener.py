@@ -41,6 +41,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
     def __init__(self, app: WSGIApplication, limits: Limits, **waitress: Any) -> None:  # passed on to an untyped base
         self.limits = limits
         self.pace = Pace(limits.upload_rate)
+        self.turn_bytes = limits.turn_bytes(1)  # how much one connection may be sent now
         self.draining = False
         self._ended = False
         self._accept_after = 0.0
@@ -55,11 +56,21 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
         """Serve until `end`, or until nothing is left after `drain`. No failure ends it."""
         while not (self._ended or (self.draining and not self.active_channels)):
             try:
-                wasyncore.poll2(self.limits.tick_seconds(), self._map)
+                # More readers, shorter turns: a new request waits for one round of all of them.
+                self.turn_bytes = self.limits.turn_bytes(self._sending())
+                wasyncore.poll2(self._seconds_to_wait(time.monotonic()), self._map)
                 self._turn(time.monotonic())
             except Exception:
                 LOG.exception("the server's loop goes on after an error")
                 time.sleep(0.1)  # so that an error in every turn does not take a core
+
+    def _sending(self) -> int:
+        return sum(bool(channel.total_outbufs_len) for channel in list(self.active_channels.values()))
+
+    def _seconds_to_wait(self, now: float) -> float:
+        """For events; whoever waits for the upload rate gets a turn before, or after that time."""
+        # Rounded up as poll() counts milliseconds: rounded down it would be called over and over in the last of them.
+        return min(self.limits.tick_seconds(), self.pace.deal(now) + 0.001)
 
     def _turn(self, now: float) -> None:
         if self.draining:

@@ -270,4 +270,4 @@ def test_the_upload_rate_is_shared(tmp_path: Path) -> None:
         seconds = time.monotonic() - begin
         assert bodies == [4 * TURN] * 4
         assert 0.6 < seconds < 4, "16 MiB at 16 MiB/s should take about a second"
-        until(lambda: not server._listener.pace._sending, "their parts are given back")
+        until(lambda: not server._listener.pace._row, "their parts are given back")
