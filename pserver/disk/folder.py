@@ -7,21 +7,20 @@ was mounted again), they are switched to it in one step, so a number read by ano
 
 import errno
 import os
-import secrets
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from protos.names import InvalidName, check_name
+from pserver.disk.group import Placed, place_group, write_group
+from pserver.disk.identity import identity_of
 from pserver.disk.kernel import has_open_beneath, open_beneath
 from pserver.disk.place import find_raw, place
 from pserver.model import InvalidRequest, NoRoom, NotFound, Unavailable
 
 PARTIAL_FOLDER = ".p2p-partial"
-_IDENTITY_FILE = ".p2p-share-id"  # hidden, so never shared
-_IDENTITY_DIGITS = 32
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC  # non-blocking: a FIFO must not hang
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG, errno.ENXIO}
@@ -59,8 +58,13 @@ class Folder:
 
     @property
     def partial_fd(self) -> int:
-        """The descriptor of the folder of partial files; Unavailable if the share cannot be written to."""
+        """The descriptor of the folder of partial files, made anew if that was deleted.
+
+        Raises Unavailable if the share is away or cannot be written to.
+        """
         self._check_here()
+        if self._partial_error is None and _is_deleted(self._partial):
+            self._renew_partial()
         if self._partial_error is not None:
             raise Unavailable(f"the share folder {self.path} cannot be written to: {self._partial_error}")
         return self._partial
@@ -134,6 +138,22 @@ class Folder:
         with self._told():
             return place(self._root, partial_fd, partial_base, name)
 
+    def write_group(self, files: Sequence[tuple[str, bytes]]) -> list[int]:
+        """Write many small partials, (name in the partial folder, content) each: synced, their inodes.
+
+        Raises NoRoom, Unavailable; then some may have been written.
+        """
+        with self._told():
+            return write_group(self.partial_fd, files)
+
+    def place_group(self, wanted: Sequence[tuple[str, str]]) -> list[Placed | None]:
+        """As `place` for many, (name in the partial folder, name) each; None where `place` would raise.
+
+        Raises Unavailable if what was placed cannot be synced.
+        """
+        with self._told():
+            return place_group(self._root, self.partial_fd, wanted)
+
     def remove(self, raw_name: bytes) -> None:
         """Delete that regular file. Raises NotFound, Unavailable."""
         *above, base = raw_name.rsplit(b"/", 1)
@@ -192,8 +212,8 @@ class Folder:
             another = not os.path.sameopenfile(found, self._root)
             if another:
                 _switch(self._root, os.dup(found))
-                self.identity = _identity(found)
-            if os.fstat(self._partial).st_nlink == 0 or not _lies_in(self._partial, found) or self._partial_error:
+                self.identity = identity_of(found)
+            if _is_deleted(self._partial) or not _lies_in(self._partial, found) or self._partial_error:
                 self._hold_partial(found)
             self._away = None
             return another
@@ -206,6 +226,12 @@ class Folder:
             self._partial_error = None
         except OSError as error:  # a share can be offered from a read-only disk
             self._partial_error = error.strerror
+
+    def _renew_partial(self) -> None:
+        with self._switching:
+            self._check_here()
+            if _is_deleted(self._partial):  # else another thread was first
+                self._hold_partial(self._root)
 
     def _leave(self) -> None:
         # Held descriptors would keep a disk busy that someone wants to take out.
@@ -253,42 +279,13 @@ def _open_partial(root: int) -> int:
     return opened
 
 
+def _is_deleted(held: int) -> bool:
+    return os.fstat(held).st_nlink == 0
+
+
 def _lies_in(partial: int, root: int) -> bool:
     try:
         there = os.stat(PARTIAL_FOLDER, dir_fd=root, follow_symlinks=False)
     except OSError:
         return False
     return os.path.samestat(there, os.fstat(partial))
-
-
-def _identity(root: int) -> str:
-    """The id written in the folder, made if there is none; where nothing can be written, device and inode."""
-    try:
-        written = _read_identity(root)
-        if len(written) != _IDENTITY_DIGITS:
-            written = secrets.token_hex(_IDENTITY_DIGITS // 2)
-            _write_identity(root, written)
-        return written
-    except OSError:
-        found = os.fstat(root)
-        return f"{found.st_dev}:{found.st_ino}"
-
-
-def _read_identity(root: int) -> str:
-    try:
-        opened = os.open(_IDENTITY_FILE, _FILE, dir_fd=root)
-    except FileNotFoundError:
-        return ""
-    try:
-        return os.pread(opened, _IDENTITY_DIGITS, 0).decode(errors="replace")
-    finally:
-        os.close(opened)
-
-
-def _write_identity(root: int, identity: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    opened = os.open(_IDENTITY_FILE, flags, 0o644, dir_fd=root)
-    try:
-        os.write(opened, identity.encode())
-    finally:
-        os.close(opened)

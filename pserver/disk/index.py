@@ -11,26 +11,30 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pserver.database import Database
 from pserver.disk.folder import Stamp
+from pserver.disk.partial_rows import ANNOUNCED, add_partial, drop_partials
+from pserver.disk.rows import (
+    COLUMNS,
+    Indexed,
+    drop_unused_manifest,
+    new_ones,
+    put,
+    put_new,
+    rows_by_name,
+    rows_by_raw_name,
+    rows_with_hashes,
+    shared,
+)
 from pserver.model import Changes, FileEntry, SharedFile
 from pserver.pieces import Manifest, piece_size_for
 
-_SCHEMA = Path(__file__).with_name("share.sql")
+_SCHEMAS = [Path(__file__).with_name(name) for name in ("share.sql", "share_2.sql")]
 _EPOCH_BYTES = 16
-_COLUMNS = "name, raw_name, size, mtime_ns, ctime_ns, inode, file_id, sha256, sha256_checked, sequence"
-_ENTRY = "name, file_id, size, sha256, sha256_checked"
-_UPSERT = f"""
-    INSERT INTO files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (name) DO UPDATE SET
-        raw_name = excluded.raw_name, size = excluded.size, mtime_ns = excluded.mtime_ns,
-        ctime_ns = excluded.ctime_ns, inode = excluded.inode, file_id = excluded.file_id,
-        sha256 = excluded.sha256, sha256_checked = excluded.sha256_checked, sequence = excluded.sequence
-"""
+_ENTRY = "name, file_id, size, sha256, sha256_checked, partial"
 # 0xFF is in no UTF-8 text: a name that begins with a prefix sorts before the prefix with that byte after it.
 _BELOW = "name >= :prefix AND name < :prefix || CAST(x'ff' AS TEXT)"
 _ACCENTS = re.compile("[\u0300-\u036f]")
@@ -38,27 +42,18 @@ _BETWEEN_WORDS = re.compile(r"[\W_]+")
 TOMBSTONE_REACH = 200_000  # how many changes back a removal is remembered
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
-    """A file as it was indexed: its name, the name's bytes on disk, its stamp before and after, and what it holds."""
-
-    name: str
-    raw_name: bytes
-    stamp: Stamp
-    manifest: Manifest
-    sha256_checked: bool
-
-
 class Index:
     """The index kept in the SQLite file at `path`. Thread-safe. Methods raise Unavailable, those that write NoRoom."""
 
     def __init__(self, path: Path, tombstone_reach: int = TOMBSTONE_REACH) -> None:
-        self._database = Database(path, [_SCHEMA.read_text()])
+        self._database = Database(path, [schema.read_text() for schema in _SCHEMAS])
         self._reach = tombstone_reach
         self._totals: tuple[int, int, int] = (-1, 0, 0)  # of which sequence, files, bytes
         with self._database.writing() as db:
             if _meta(db, "epoch") is None:
                 _set_meta(db, epoch=os.urandom(_EPOCH_BYTES), sequence=0, pruned=0)
+            sequence = int(_meta(db, "sequence"))
+            _set_meta(db, sequence=sequence + drop_partials(db, None, sequence))  # those of the process before
 
     @property
     def epoch(self) -> bytes:
@@ -81,6 +76,27 @@ class Index:
         """The file of that name."""
         found = self._rows("WHERE name = ?", (name,))
         return found[0] if found else None
+
+    def by_names(self, names: Iterable[str]) -> dict[str, SharedFile]:
+        """The files of those names that there are, in one look."""
+        with self._database.reading() as db:
+            return {row.name: row for row in rows_by_name(db, names)}
+
+    def stamps_of(self, raw_names: Sequence[bytes]) -> dict[bytes, Stamp]:
+        """Raw name to stamp of those that are in the index."""
+        with self._database.reading() as db:
+            return {
+                row.raw_name: (row.size, row.mtime_ns, row.ctime_ns, row.inode)
+                for row in rows_by_raw_name(db, raw_names)
+            }
+
+    def rows_with_hashes(self, file_ids: Sequence[bytes]) -> dict[bytes, list[tuple[SharedFile, bytes]]]:
+        """Of those files every row, by name, each with the piece hashes."""
+        found: dict[bytes, list[tuple[SharedFile, bytes]]] = {}
+        with self._database.reading() as db:
+            for row, hashes in rows_with_hashes(db, file_ids):
+                found.setdefault(row.file_id, []).append((row, hashes))
+        return found
 
     def all_by_file_id(self, file_id: bytes) -> list[SharedFile]:
         """Every name under which that file is shared."""
@@ -150,7 +166,7 @@ class Index:
             if not int(_meta(db, "pruned")) <= sequence <= newest:
                 return None
             since = "WHERE sequence > ? ORDER BY sequence LIMIT ?"
-            added = db.execute(f"SELECT sequence, {_ENTRY} FROM files {since}", (sequence, limit)).fetchall()
+            added = db.execute(f"SELECT sequence, {_ENTRY} FROM ({ANNOUNCED}) {since}", (sequence, limit)).fetchall()
             removed = db.execute(f"SELECT sequence, name FROM removed {since}", (sequence, limit)).fetchall()
         told = sorted([row[0] for row in added] + [row[0] for row in removed])
         last = told[limit - 1] if len(told) >= limit else newest
@@ -164,7 +180,7 @@ class Index:
         """At most `limit` files from the first after `after_name`, by name."""
         with self._database.reading() as db:
             rows = db.execute(
-                f"SELECT {_ENTRY} FROM files WHERE name > ? ORDER BY name LIMIT ?", (after_name, limit)
+                f"SELECT {_ENTRY} FROM ({ANNOUNCED}) WHERE name > ? ORDER BY name LIMIT ?", (after_name, limit)
             ).fetchall()
         return [_entry(row) for row in rows]
 
@@ -192,12 +208,14 @@ class Index:
         refused: list[Indexed] = []
         with self._database.writing() as db:
             before = sequence = int(_meta(db, "sequence"))
-            for one in indexed:
+            new, others = new_ones(db, list(indexed))
+            sequence += put_new(db, new, sequence)
+            for one in others:
                 held = db.execute("SELECT raw_name FROM files WHERE name = ?", (one.name,)).fetchone()
                 if held is not None and held[0] != one.raw_name and is_there(held[0]):
                     refused.append(one)
                 else:
-                    sequence += _put(db, one, sequence + 1)
+                    sequence += put(db, one, sequence + 1)
             _set_meta(db, sequence=sequence)
         return refused, sequence > before
 
@@ -210,10 +228,26 @@ class Index:
                 if held is not None:
                     sequence += 1
                     db.execute("INSERT OR REPLACE INTO removed VALUES (?, ?)", (name, sequence))
-                    _drop_unused_manifest(db, held[0])
+                    drop_unused_manifest(db, held[0])
             _set_meta(db, sequence=sequence)
             self._prune(db, sequence)
         return sequence > before
+
+    def put_partial_row(self, entry: FileEntry) -> bool:
+        """Announce that file as one that is still being downloaded; whether its name is free for that."""
+        with self._database.writing() as db:
+            sequence = int(_meta(db, "sequence"))
+            taken = add_partial(db, entry, sequence + 1)
+            _set_meta(db, sequence=sequence + taken)
+        return taken > 0
+
+    def drop_partial_row(self, file_id: bytes) -> bool:
+        """Announce it as such no longer; whether it was."""
+        with self._database.writing() as db:
+            sequence = int(_meta(db, "sequence"))
+            dropped = drop_partials(db, file_id, sequence)
+            _set_meta(db, sequence=sequence + dropped)
+        return dropped > 0
 
     def drop_vanished(self, known: Mapping[bytes, Stamp]) -> bool:
         """Drop the rows of those raw names that still have those stamps; whether there were any.
@@ -246,29 +280,8 @@ class Index:
 
     def _rows(self, where: str, parameters: Sequence[object] | dict[str, object]) -> list[SharedFile]:
         with self._database.reading() as db:
-            rows = db.execute(f"SELECT {_COLUMNS} FROM files {where}", parameters).fetchall()
-        return [_shared(row) for row in rows]
-
-
-def _put(db: sqlite3.Connection, one: Indexed, sequence: int) -> int:
-    """Write that row; how many sequences it took: 0 if nothing changed that others are told of."""
-    held = db.execute("SELECT file_id, sha256_checked FROM files WHERE name = ?", (one.name,)).fetchone()
-    file_id, manifest = one.manifest.file_id, one.manifest
-    if held is not None and held[0] == file_id and bool(held[1]) == one.sha256_checked:
-        stamp = "UPDATE files SET raw_name = ?, size = ?, mtime_ns = ?, ctime_ns = ?, inode = ? WHERE name = ?"
-        db.execute(stamp, (one.raw_name, *one.stamp, one.name))
-        return 0
-    db.execute("INSERT OR IGNORE INTO manifests VALUES (?, ?)", (file_id, manifest.piece_hashes))
-    db.execute(_UPSERT, (one.name, one.raw_name, *one.stamp, file_id, manifest.sha256, one.sha256_checked, sequence))
-    db.execute("DELETE FROM removed WHERE name = ?", (one.name,))
-    if held is not None and held[0] != file_id:
-        _drop_unused_manifest(db, held[0])
-    return 1
-
-
-def _drop_unused_manifest(db: sqlite3.Connection, file_id: bytes) -> None:
-    unused = "DELETE FROM manifests WHERE file_id = ?1 AND NOT EXISTS (SELECT 1 FROM files WHERE file_id = ?1)"
-    db.execute(unused, (file_id,))
+            rows = db.execute(f"SELECT {COLUMNS} FROM files {where}", parameters).fetchall()
+        return [shared(row) for row in rows]
 
 
 def _meta(db: sqlite3.Connection, key: str) -> Any:  # Any: the column holds bytes, numbers and text
@@ -280,13 +293,9 @@ def _set_meta(db: sqlite3.Connection, **values: object) -> None:
     db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
 
-def _shared(row: tuple[Any, ...]) -> SharedFile:  # Any: as sqlite3 gives rows
-    return SharedFile(*(*row[:8], bool(row[8]), row[9]))
-
-
 def _entry(row: tuple[Any, ...]) -> FileEntry:  # Any: as sqlite3 gives rows
-    name, file_id, size, sha256, sha256_checked = row
-    return FileEntry(name, file_id, size, sha256, bool(sha256_checked))
+    name, file_id, size, sha256, sha256_checked, partial = row
+    return FileEntry(name, file_id, size, sha256, bool(sha256_checked), bool(partial))
 
 
 def _words(text: str) -> list[str]:

@@ -1,6 +1,6 @@
-"""Two Linux system calls that Python does not offer, through ctypes: openat2 and renameat2.
+"""Linux system calls that Python does not offer, through ctypes: openat2, renameat2, syncfs (and statfs for it).
 
-Both are optional: where the kernel, a sandbox or the file system refuses them, the caller takes a slower way that
+All are optional: where the kernel, a sandbox or the file system refuses them, the caller takes a slower way that
 promises the same.
 """
 
@@ -14,6 +14,13 @@ _RESOLVE_NO_SYMLINKS = 0x04
 _RESOLVE_BENEATH = 0x08
 _RENAME_NOREPLACE = 1
 _RETRIES = 16  # openat2 gives EAGAIN when a folder on the way was moved meanwhile
+
+
+# File systems on which syncfs is an fsync of every file: not FUSE, where it may do nothing, nor what lies over others.
+_TMPFS = 0x01021994
+_SYNCED_WHOLE = {0xEF53: "ext", 0x58465342: "xfs", 0x9123683E: "btrfs", 0xF2F52010: "f2fs", _TMPFS: "tmpfs"}
+_STATFS_BYTES = 256  # more than struct statfs has anywhere
+_ERRORS_TOLD = (5, 8)  # the Linux since which syncfs says that something could not be written
 
 
 class NotSupported(Exception):
@@ -77,6 +84,35 @@ def rename_without_replacing(from_fd: int, from_name: bytes, to_fd: int, to_name
     if number in (errno.EINVAL, errno.ENOSYS, errno.EPERM):
         raise NotSupported
     raise OSError(number, os.strerror(number), os.fsdecode(to_name))
+
+
+def syncs_whole(fd: int) -> bool:
+    """Whether `sync_file_system` there is as good as an fsync of each file."""
+    return _linux() >= _ERRORS_TOLD and _file_system(fd) in _SYNCED_WHOLE
+
+
+def sync_file_system(fd: int) -> None:
+    """Get everything written to the file system of that descriptor onto the disk. Raises OSError if that failed."""
+    if _libc.syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def in_memory(fd: int) -> bool:
+    """Whether that file lies on a tmpfs."""
+    return _file_system(fd) == _TMPFS
+
+
+def _file_system(fd: int) -> int:
+    found = ctypes.create_string_buffer(_STATFS_BYTES)
+    if _libc.fstatfs(fd, found) != 0:
+        return 0
+    return ctypes.c_ulong.from_buffer(found).value & 0xFFFFFFFF  # f_type comes first
+
+
+def _linux() -> tuple[int, int]:
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(filter(str.isdigit, minor[:3])))
 
 
 def _without_nul(name: bytes) -> bytes:

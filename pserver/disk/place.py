@@ -22,22 +22,76 @@ _HIGHEST_NUMBER = 9999
 
 def place(root_fd: int, partial_fd: int, partial_base: str, name: str) -> str:
     """Move the partial below `root_fd` under `name` (checked), or a numbered form of it; the name used."""
-    *folders, last = name.split("/")
-    used: list[str] = []
-    folder_fd = os.dup(root_fd)
+    parent = Parent(root_fd, name)
     try:
-        for position, component in enumerate(folders):
-            room = _room(used, [*folders[position:], last])
-            inner_fd, taken = _enter(folder_fd, component, room)
-            os.close(folder_fd)
-            folder_fd = inner_fd
-            used.append(taken)
-        used.append(_move(partial_fd, partial_base, folder_fd, last, _room(used, [last])))
-        _sync(folder_fd)
-        _sync(partial_fd)
+        used = parent.move(partial_fd, partial_base, name)
+        parent.sync()
+        sync_folder(partial_fd)
     finally:
-        os.close(folder_fd)
-    return "/".join(used)
+        parent.close()
+    return used
+
+
+class Parent:
+    """The folder that `name` (checked) is to lie in, made if need be, and held open until `close`."""
+
+    def __init__(self, root_fd: int, name: str) -> None:
+        *folders, last = name.split("/")
+        self._used: list[str] = []
+        self._raw: list[bytes] = []
+        self._taken: set[str] | None = None
+        self.fd = os.dup(root_fd)
+        try:
+            for position, component in enumerate(folders):
+                inner_fd, taken, raw = _enter(self.fd, component, _room(self._used, [*folders[position:], last]))
+                os.close(self.fd)
+                self.fd = inner_fd
+                self._used.append(taken)
+                self._raw.append(raw)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """The folder's name in the share; it differs from the one wanted where something was in the way."""
+        return "/".join(self._used)
+
+    def raw_name_of(self, name: str) -> bytes:
+        """The bytes on disk of the name that `move` gave."""
+        return b"/".join([*self._raw, name.rpartition("/")[2].encode()])
+
+    def move(self, partial_fd: int, partial_base: str, name: str) -> str:
+        """Move a partial here, under the last part of `name` or a numbered form of that; the whole name used."""
+        last = name.rpartition("/")[2]
+        return "/".join([*self._used, self._move(partial_fd, partial_base, last, _room(self._used, [last]))])
+
+    def sync(self) -> None:
+        """Get what was moved here onto the disk."""
+        sync_folder(self.fd)
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self.fd)
+
+    def _move(self, partial_fd: int, partial_base: str, last: str, room: int) -> str:
+        taken = set() if last.isascii() else self._names()
+        for candidate in numbered(last, room):
+            if candidate in taken:
+                continue
+            try:
+                _rename(partial_fd, os.fsencode(partial_base), self.fd, candidate.encode())
+            except FileExistsError:
+                continue
+            taken.add(candidate)
+            return candidate
+        raise Conflict(f"there are too many files like '{last}' in the share")
+
+    def _names(self) -> set[str]:
+        """What is here, in NFC; listed once."""
+        if self._taken is None:
+            self._taken = {composed for _, composed in _listed(self.fd)}
+        return self._taken
 
 
 def find_raw(root_fd: int, name: str) -> bytes:
@@ -78,34 +132,21 @@ def _room(used: list[str], rest: list[str]) -> int:
     return min(MAX_COMPONENT_BYTES, len(rest[0].encode()) + spare)
 
 
-def _enter(folder_fd: int, component: str, room: int) -> tuple[int, str]:
-    """Open the folder, made if need be: (descriptor, the component used)."""
+def _enter(folder_fd: int, component: str, room: int) -> tuple[int, str, bytes]:
+    """Open the folder, made if need be: (descriptor, the component used, its bytes on disk)."""
     for candidate in numbered(component, room):
         raw = _raw_of(folder_fd, candidate)
         try:
             os.mkdir(raw, dir_fd=folder_fd)
-            _sync(folder_fd)
+            sync_folder(folder_fd)
         except FileExistsError:
             pass
         try:
-            return os.open(raw, _FOLDER, dir_fd=folder_fd), candidate
+            return os.open(raw, _FOLDER, dir_fd=folder_fd), candidate, raw
         except OSError as error:
             if error.errno not in (errno.ENOTDIR, errno.ELOOP):  # these two: a file or a link is in the way
                 raise
     raise Conflict(f"there are too many files like '{component}' in the share")
-
-
-def _move(partial_fd: int, partial_base: str, folder_fd: int, last: str, room: int) -> str:
-    taken = set() if last.isascii() else {composed for _, composed in _listed(folder_fd)}
-    for candidate in numbered(last, room):
-        if candidate in taken:
-            continue
-        try:
-            _rename(partial_fd, os.fsencode(partial_base), folder_fd, candidate.encode())
-            return candidate
-        except FileExistsError:
-            continue
-    raise Conflict(f"there are too many files like '{last}' in the share")
 
 
 def _rename(from_fd: int, from_name: bytes, to_fd: int, to_name: bytes) -> None:
@@ -139,7 +180,8 @@ def _exists(folder_fd: int, raw: bytes) -> bool:
     return True
 
 
-def _sync(folder_fd: int) -> None:
+def sync_folder(folder_fd: int) -> None:
+    """Get what changed in that folder onto the disk."""
     try:
         os.fsync(folder_fd)
     except OSError as error:

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pserver.disk.hashing import Hashing
@@ -47,7 +47,8 @@ class ScanStatus:
 class Scanner:
     """Keeps the index of `share` true. `start` runs it in a thread of its own; without that, `tick` is called.
 
-    Thread-safe but for `tick`, which only one thread calls.
+    Thread-safe but for `tick`, which only one thread calls. While `busy()` the pass over the sha256 of files that were
+    downloaded waits: it would take the processor from what people wait for.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class Scanner:
         threads: int = HASHING_THREADS,
         watch: bool = True,
         quiet_seconds: float = QUIET_SECONDS,
+        busy: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._busy = busy
         self._folder = share.folder
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -185,24 +188,19 @@ class Scanner:
 
     def _look(self, now: float) -> None:
         touched, urgent = self._take_touched()
-        self._look_at_each(urgent, now, urgent=True)
+        for raw_name in urgent:
+            self._looker.look_at(raw_name, now, urgent=True)
         rescan = RESCAN_SECONDS if self._watch is not None else RESCAN_UNWATCHED_SECONDS
         if not now < self._scan_at <= now + rescan or len(touched) > MOST_TOUCHED or b"" in touched:
             self._scan(now)
         else:
-            self._look_at_each(touched, now)
-        self._look_at_each(self._settling.due(now), now)
-        if not self._hashing and not self._settling:
+            self._looker.look_at_many(touched, now)
+        self._looker.look_at_many(self._settling.due(now), now)
+        if not self._hashing and not self._settling and not self._busy():
             self._looker.check_one_sha256()
         if touched:
             self._watch_folders()
         self._looker.publish_skipped()
-
-    def _look_at_each(self, raw_names: Iterable[bytes], now: float, urgent: bool = False) -> None:
-        for raw_name in raw_names:
-            if self._stopping.is_set():
-                return
-            self._looker.look_at(raw_name, now, urgent)
 
     def _scan(self, now: float) -> None:
         self._scanning = True

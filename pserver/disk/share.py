@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from pserver.disk.folder import Folder, Stamp, stamp_of
-from pserver.disk.index import TOMBSTONE_REACH, Index, Indexed
-from pserver.model import Conflict, NotFound, PServerError, SharedFile
+from pserver.disk.index import TOMBSTONE_REACH, Index
+from pserver.disk.rows import Indexed
+from pserver.model import Conflict, FileEntry, NotFound, PServerError, SharedFile
 from pserver.pieces import Manifest
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,16 @@ class Share(Index):
         if grown:
             self._tell_change()
         return refused
+
+    def announce_partial(self, entry: FileEntry) -> None:
+        """Tell others that this peer is downloading that file and serves what it has; not if its name is in use."""
+        if self.put_partial_row(entry):
+            self._tell_change()
+
+    def withdraw_partial(self, file_id: bytes) -> None:
+        """Tell them no longer; of a file that was put under the name meanwhile they are told as of any other."""
+        if self.drop_partial_row(file_id):
+            self._tell_change()
 
     def forget(self, names: Iterable[str]) -> None:
         """Drop those names from the index; the files are left alone."""

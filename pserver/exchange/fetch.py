@@ -7,6 +7,7 @@
 """
 
 import hashlib
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -15,14 +16,16 @@ from blake3 import blake3
 
 from pserver.exchange.bitfield import pack
 from pserver.exchange.engine import Engine, Stopped
+from pserver.exchange.given import to_text
 from pserver.exchange.partial import Partial, partial_base, remove_partial
 from pserver.exchange.progress import FileProgress, Live
 from pserver.exchange.pull import Pull
 from pserver.exchange.transfer import Item, Recorded, Transfer
-from pserver.model import Holder, PServerError, SharedFile, Unavailable
+from pserver.model import FileEntry, Holder, PServerError, SharedFile, Unavailable
 from pserver.pieces import BadManifest, Manifest, decode_manifest, read_exactly
 from pserver.remote.peer_http import PeerDead, PeerLied, PeerStalled
 
+_log = logging.getLogger(__name__)
 _HASH_BYTES = 1 << 20
 
 
@@ -54,6 +57,7 @@ class Fetch:
         self._partial: Partial | None = None
         self._pull: Pull | None = None
         self._standstill: str | None = None
+        self._announced = False
 
     def run(self) -> str:
         """Get it; its final name, which is recorded. Raises Stopped, or a PServerError that says why it cannot be."""
@@ -68,7 +72,10 @@ class Fetch:
 
     def _first_right(self, file_ids: Sequence[bytes]) -> str:
         for position, file_id in enumerate(file_ids):
+            if self._engine.claims.held(file_id):
+                self._standstill = "another transfer is fetching the same file"
             with self._engine.claims.hold(file_id, self._stopped):
+                self._standstill = None
                 try:
                     return self._held(file_id) or self._bring(file_id)
                 except WrongContent:
@@ -89,6 +96,8 @@ class Fetch:
             if same is None or same.file_id != file_id:
                 return None  # to be copied
             held = same
+        # An earlier run of this transfer may have begun to fetch what another brought meanwhile.
+        remove_partial(self._engine.folder, partial_base(file_id, self._transfer.id, self._item.number))
         self._engine.transfers.end_item(self._transfer.id, self._item.number, held.name)
         return held.name
 
@@ -144,6 +153,7 @@ class Fetch:
             remove_partial(self._engine.folder, base)
             raise
         finally:
+            self._withdraw(file_id)
             self._partial = self._pull = None
             partial.close()
 
@@ -164,10 +174,34 @@ class Fetch:
     def _pull_into(self, file_id: bytes, partial: Partial) -> None:
         pull = Pull(self._engine, file_id, partial, self._live)
         self._pull = pull
+        self._engine.serving.begin(partial, self._item.name, pull.asked_by)
         for holder in self._known_holders(file_id):
             pull.add(holder)
-        with self._engine.shares.one_more():
-            pull.run(self._stopped, self._record)
+        try:
+            with self._engine.shares.one_more():
+                pull.run(self._stopped, self._record, lambda: self._announce(partial))
+        finally:
+            self._pull, gave = None, pull.sources(self._engine.clock())
+            self._live.gave(gave)
+
+    def _announce(self, partial: Partial) -> None:
+        manifest = partial.manifest
+        entry = FileEntry(self._item.name, manifest.file_id, manifest.size, manifest.sha256, False, partial=True)
+        try:
+            self._engine.share.announce_partial(entry)
+            self._announced = True
+        except PServerError as error:
+            _log.info("'%s' is not announced while it is being downloaded: %s", self._item.name, error)
+
+    def _withdraw(self, file_id: bytes) -> None:
+        """Serve the partial no more; if it landed, the share has the file by now."""
+        self._engine.serving.end(file_id)
+        if self._announced:
+            self._announced = False
+            try:
+                self._engine.share.withdraw_partial(file_id)
+            except PServerError as error:
+                _log.warning("others think that '%s' is still being downloaded here: %s", self._item.name, error)
 
     def _worth_recording(self, manifest: Manifest) -> bool:
         """A file of one piece is there or not: after a restart it begins anew."""
@@ -180,6 +214,7 @@ class Fetch:
 
     def _record(self, packed: bytes, size: int) -> None:
         self._engine.transfers.save_progress(self._transfer.id, self._item.number, packed, size)
+        self._engine.transfers.save_sources(self._transfer.id, to_text(self._live.sources(self._engine.clock())))
 
     def _recorded_manifest(self, recorded: Recorded | None, file_id: bytes) -> Manifest | None:
         if recorded is None:
@@ -245,7 +280,7 @@ class Fetch:
         pull, partial = self._pull, self._partial
         unrecorded = 0 if partial is None else max(partial.bytes_done - partial.recorded_bytes, 0)
         if pull is None:
-            return FileProgress(self._item.number, unrecorded, self._standstill, ())
+            return FileProgress(self._item.number, unrecorded, self._standstill, (), partial is not None)
         return FileProgress(self._item.number, unrecorded, pull.standstill, pull.sources(now))
 
     def _check_not_stopped(self) -> None:

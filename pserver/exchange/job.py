@@ -5,15 +5,17 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from pserver.exchange.bundles import Bundles, Left, batches, is_small
 from pserver.exchange.engine import Engine, Stopped
 from pserver.exchange.fetch import Fetch
 from pserver.exchange.partial import partial_base, remove_partial
 from pserver.exchange.progress import Live
 from pserver.exchange.transfer import Item, Transfer
-from pserver.model import Conflict, FileGroup, Holder, NotFound, PServerError
+from pserver.model import Conflict, Holder, NotFound, PServerError
 
 _log = logging.getLogger(__name__)
-_BATCH = 128  # files looked up at once
+_PAGE = 512  # files taken from the record, and looked up, at once
+_LOOK_SECONDS = 0.2
 
 
 class Job:
@@ -25,10 +27,12 @@ class Job:
         self._engine = engine
         self._on_end = on_end
         self._stopped = threading.Event()
-        self._next_lock = threading.Lock()
-        self._waiting: deque[Item] = deque()
-        self._groups: dict[bytes, FileGroup] = {}
+        self._changed = threading.Condition()  # for the next four
+        self._waiting: deque[Left] = deque()
+        self._batches: deque[list[Item]] = deque()
+        self._on_their_way = 0  # batches that are being brought
         self._last_number = -1
+        self._bundles = Bundles(engine, transfer, self.live, self._stopped)
         self._errors: list[PServerError] = []  # the first, for its code
         self._thread = threading.Thread(target=self._run, name=f"transfer-{transfer.id}", daemon=True)
 
@@ -66,16 +70,34 @@ class Job:
             other.join()
 
     def _work(self) -> None:
-        """Take one file after another."""
+        """Take one file after another, or a batch of small ones."""
         try:
             while (taken := self._next()) is not None:
-                self._fetch(*taken)
+                if isinstance(taken, list):
+                    self._bring(taken)
+                else:
+                    self._fetch(*taken)
         except Stopped:
             pass
         except PServerError as error:  # of the record of the transfers, which is as good as all of them failing
             self._errors.append(error)
 
-    def _fetch(self, item: Item, holders: list[Holder]) -> None:
+    def _bring(self, batch: list[Item]) -> None:
+        left: list[Left] = [(item, []) for item in batch]
+        try:
+            left = self._bundles.bring(batch)
+        except (PServerError, Stopped):
+            raise
+        except Exception:
+            _log.exception("small files of transfer %s failed together", self.transfer.id)
+        finally:
+            with self._changed:
+                self._on_their_way -= 1
+                self._waiting.extend(left)
+                self._changed.notify_all()
+
+    def _fetch(self, item: Item, looked_up: list[Holder]) -> None:
+        holders = [*(Holder(peer, item.name, sha256_checked=False) for peer in self.transfer.hints), *looked_up]
         try:
             Fetch(self._engine, self.transfer, item, holders, live=self.live, stopped=self._stopped).run()
         except PServerError as error:
@@ -92,32 +114,47 @@ class Job:
         self._errors.append(error)
         self._engine.transfers.end_item(self.transfer.id, item.number, None, str(error))
 
-    def _next(self) -> tuple[Item, list[Holder]] | None:
-        with self._next_lock:
-            if self._stopped.is_set():
-                raise Stopped
-            if not self._waiting:
-                self._load()
-            if not self._waiting:
-                return None
-            item = self._waiting.popleft()
-        hinted = [Holder(peer, item.name, sha256_checked=False) for peer in self.transfer.hints]
-        group = self._groups.get(item.file_id)
-        return item, [*hinted, *(group.holders if group is not None else ())]
+    def _next(self) -> Left | list[Item] | None:
+        """What to do next: a file, with who is known to have it; or a batch of small ones; None: there is no more."""
+        with self._changed:
+            while True:
+                if self._stopped.is_set():
+                    raise Stopped
+                if self._waiting:
+                    return self._waiting.popleft()
+                if self._on_their_way < self._engine.limits.bundles and (self._batches or self._load()):
+                    if self._batches:
+                        self._on_their_way += 1
+                        return self._batches.popleft()
+                elif not self._on_their_way:
+                    return None
+                else:
+                    self._changed.wait(_LOOK_SECONDS)
 
-    def _load(self) -> None:
-        """The next files, and who has them: one lookup for all of them."""
-        items = self._engine.transfers.open_items(self.transfer.id, self._last_number, _BATCH)
-        self._waiting.extend(items)
-        if items:
-            self._last_number = items[-1].number
+    def _load(self) -> bool:
+        """The next files, those that are small in batches, and who has the others; whether there were any."""
+        items = self._engine.transfers.open_items(self.transfer.id, self._last_number, _PAGE)
+        if not items:
+            return False
+        self._last_number = items[-1].number
+        together = self.transfer.files_total > 1
+        small = [item for item in items if together and is_small(item)]
+        others = [item for item in items if not (together and is_small(item))]
+        self._batches.extend(batches(small))
+        holders = self._look_up(others) if together else {}
+        self._waiting.extend((item, holders.get(item.file_id, [])) for item in others)
+        self._changed.notify_all()
+        return True
+
+    def _look_up(self, items: list[Item]) -> dict[bytes, list[Holder]]:
         missing = list({item.file_id for item in items if self._engine.share.by_file_id(item.file_id) is None})
-        self._groups = {}
-        if missing and self.transfer.files_total > 1:
-            try:
-                self._groups = self._engine.find_holders(missing)
-            except PServerError as error:
-                _log.info("the holders of %d files cannot be looked up now: %s", len(missing), error)
+        if not missing:
+            return {}
+        try:
+            return {file_id: group.holders for file_id, group in self._engine.find_holders(missing).items()}
+        except PServerError as error:
+            _log.info("the holders of %d files cannot be looked up now: %s", len(missing), error)
+            return {}
 
     def _conclude(self) -> None:
         failed, first = self._engine.transfers.failed_items(self.transfer.id)

@@ -11,6 +11,7 @@ inode, which a rename keeps; its content is compared with the manifest before th
 """
 
 import logging
+from collections.abc import Iterator, Sequence
 
 from blake3 import blake3
 
@@ -48,13 +49,21 @@ class Landing:
 
     def find_landed(self, transfer_id: str, item: Item) -> str | None:
         """The final name of an item that was being placed when this peer crashed, if it was placed; it is then done."""
-        recorded = self._transfers.recorded(transfer_id, item.number)
-        if item.state != "placing" or recorded is None:
-            return None
-        manifest = decode_manifest(recorded.manifest, item.file_id)
-        raw_name = self._find(recorded.inode, manifest)
-        if raw_name is None:
-            return None
+        return self.find_all_landed(transfer_id, [item]).get(item.number)
+
+    def find_all_landed(self, transfer_id: str, items: Sequence[Item]) -> dict[int, str]:
+        """Of those items that were being placed when this peer crashed, and were: number to final name. Now done."""
+        placing: dict[int, tuple[Item, Manifest]] = {}  # by inode
+        for item in items:
+            recorded = self._transfers.recorded(transfer_id, item.number) if item.state == "placing" else None
+            if recorded is not None:
+                placing[recorded.inode] = item, decode_manifest(recorded.manifest, item.file_id)
+        return {
+            item.number: self._end_found(transfer_id, item, manifest, raw)
+            for item, manifest, raw in self._find(placing)
+        }
+
+    def _end_found(self, transfer_id: str, item: Item, manifest: Manifest, raw_name: bytes) -> str:
         name = name_of(raw_name)
         # Where the file system cannot rename without replacing, a crash may have left the file with both names.
         remove_partial(self._folder, partial_base(item.file_id, transfer_id, item.number))
@@ -69,12 +78,18 @@ class Landing:
             # It has its name, so the download is done; the next scan sees what became of it.
             _log.warning("the downloaded '%s' is not indexed yet: %s", name, error)
 
-    def _find(self, inode: int, manifest: Manifest) -> bytes | None:
+    def _find(self, placing: dict[int, tuple[Item, Manifest]]) -> Iterator[tuple[Item, Manifest, bytes]]:
+        """Those of them that lie in the share, each with its raw name: in one walk, and none without need."""
+        if not placing:
+            return
         for found in Walk(self._folder, lambda _name, _why: None):
             for raw_name, stamp in found:
-                if stamp[3] == inode and stamp[0] == manifest.size and self._is_content(raw_name, manifest):
-                    return raw_name
-        return None
+                item, manifest = placing.get(stamp[3], (None, None))
+                if item is None or manifest is None or stamp[0] != manifest.size:
+                    continue
+                if self._is_content(raw_name, manifest):
+                    del placing[stamp[3]]
+                    yield item, manifest, raw_name
 
     def _is_content(self, raw_name: bytes, manifest: Manifest) -> bool:
         with open(self._folder.open_read(raw_name), "rb", buffering=0) as opened:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from blake3 import blake3
 
 from pserver.disk.folder import Folder
+from pserver.disk.kernel import in_memory
 from pserver.exchange.bitfield import pack, unpack
 from pserver.model import NoRoom, Unavailable
 from pserver.pieces import Manifest, read_exactly
@@ -83,6 +84,16 @@ class Partial:
         """Which pieces are there, a byte each."""
         with self._lock:
             return bytes(self._flags)
+
+    @property
+    def packed(self) -> bytes | None:
+        """Which pieces are there, packed; None: all."""
+        flags = self.flags
+        return pack(flags) if 0 in flags else None
+
+    def duplicate(self) -> int:
+        """Another descriptor of the file, which whoever gets it closes."""
+        return os.dup(self._fd)
 
     @property
     def complete(self) -> bool:
@@ -212,7 +223,9 @@ def _make(folder: Folder, base: str, size: int, reserve: int) -> int:
         raise NoRoom(f"there is not enough room in the share folder for {size} bytes")
     fd = os.open(base, _OPEN | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=folder.partial_fd)
     try:
-        if size:
+        if in_memory(fd):  # where allocating means to clear every page, before the first byte is asked for
+            os.ftruncate(fd, size)
+        elif size:
             os.posix_fallocate(fd, 0, size)
     except OSError:
         os.close(fd)

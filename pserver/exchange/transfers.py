@@ -8,21 +8,25 @@ A bitfield is recorded here only after its bytes were synced: what is recorded i
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files as package_files
 from pathlib import Path
 
 from pserver.database import Database
+from pserver.exchange import item_rows
+from pserver.exchange.item_rows import COLUMNS as _ITEM
+from pserver.exchange.item_rows import Written, item_of
 from pserver.exchange.transfer import ENDED, Item, Recorded, Target, Transfer, Wanted, check_move
 from pserver.model import NotFound, Peer
 
 KEPT_ENDED = 100
+_SQL = package_files("pserver.exchange")
+_VERSIONS = ("transfers.sql", "transfers_2.sql")  # each later one takes the schema one version on
 _ID_BYTES = 4
 _TRANSFER = (
     "id, kind, label, state, created, ended, error_code, error_detail, tree, asker, hints, files_total, bytes_total,"
     " files_done, bytes_done"
 )
-_ITEM = "number, name, final_name, file_id, size, sha256, alternatives, state, bytes_done, error"
 _ONE = "transfer_id = ? AND number = ?"
 
 
@@ -30,7 +34,7 @@ class Transfers:
     """Transfers in the SQLite file at `path`. Thread-safe. All methods raise Unavailable, those that write NoRoom."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, [package_files("pserver.exchange").joinpath("transfers.sql").read_text()])
+        self._database = Database(path, [_SQL.joinpath(name).read_text() for name in _VERSIONS])
 
     def close(self) -> None:
         """Close the database."""
@@ -55,13 +59,7 @@ class Transfers:
         row = (transfer_id, kind, label, "queued", now, None, None, None, tree, asker, known, len(wanted), size)
         with self._database.writing() as db:
             db.execute(f"INSERT INTO transfers ({_TRANSFER}) VALUES ({'?, ' * len(row)} 0, 0)", row)
-            db.executemany(
-                f"INSERT INTO items (transfer_id, {_ITEM}) VALUES (?, ?, ?, NULL, ?, ?, ?, ?, 'queued', 0, NULL)",
-                (
-                    (transfer_id, number, one.name, one.file_id, one.size, one.sha256, b"".join(one.alternatives))
-                    for number, one in enumerate(wanted)
-                ),
-            )
+            item_rows.add(db, transfer_id, wanted)
             db.executemany(
                 "INSERT INTO targets VALUES (?, ?, ?, ?, 'queued', 0, NULL, NULL)",
                 ((transfer_id, peer.peer_id, peer.name, peer.url) for peer in targets),
@@ -78,6 +76,17 @@ class Transfers:
         with self._database.reading() as db:
             rows = db.execute(f"SELECT {_TRANSFER} FROM transfers ORDER BY created DESC, id").fetchall()
         return [_transfer(row) for row in rows]
+
+    def find_single(self, kind: str, wanted: Wanted, asker: str | None, states: Sequence[str]) -> Transfer | None:
+        """The newest transfer of that kind that wants just this one file under this name, in one of these states."""
+        with self._database.reading() as db:
+            row = db.execute(
+                "SELECT id FROM transfers JOIN items ON transfer_id = id AND number = 0 WHERE kind = ? AND asker IS ?"
+                " AND files_total = 1 AND file_id = ? AND name = ? AND sha256 IS ?"
+                f" AND transfers.state IN ({', '.join('?' * len(states))}) ORDER BY created DESC LIMIT 1",
+                (kind, asker, wanted.file_id, wanted.name, wanted.sha256, *states),
+            ).fetchone()
+            return None if row is None else _get(db, row[0])
 
     def in_states(self, states: Iterable[str]) -> list[Transfer]:
         """Those in one of the states, oldest first."""
@@ -185,6 +194,16 @@ class Transfers:
                 db.execute(f"DELETE FROM recorded WHERE {_ONE}", (transfer_id, number))
                 db.execute("UPDATE transfers SET files_done = files_done + 1 WHERE id = ?", (transfer_id,))
 
+    def begin_placing_group(self, transfer_id: str, written: Sequence[Written]) -> None:
+        """As `begin_placing` for many, each of the size that its item says."""
+        with self._database.writing() as db:
+            item_rows.begin_placing(db, transfer_id, written)
+
+    def end_group(self, transfer_id: str, numbers: Iterable[int], renamed: Mapping[int, str]) -> None:
+        """As `end_item` for many that are done, with their own names but for the `renamed`: number to final name."""
+        with self._database.writing() as db:
+            item_rows.end(db, transfer_id, numbers, renamed)
+
     def partials(self) -> set[tuple[str, int]]:
         """The (transfer id, item number) of every partial file that is still of use."""
         with self._database.reading() as db:
@@ -194,6 +213,20 @@ class Transfers:
                     " WHERE state NOT IN ('done', 'cancelled')"
                 ).fetchall()
             )
+
+    # --- what came from whom ------------------------------------------------------------------------------------
+
+    def sources(self, transfer_id: str) -> str:
+        """The text that was saved last; that of an empty list if there is none."""
+        with self._database.reading() as db:
+            row = db.execute("SELECT given FROM sources WHERE transfer_id = ?", (transfer_id,)).fetchone()
+        return str(row[0]) if row else "[]"
+
+    def save_sources(self, transfer_id: str, given: str) -> None:
+        """Keep what its sources gave, as text (given.py), for as long as the transfer is known."""
+        known = "INSERT OR REPLACE INTO sources SELECT id, ? FROM transfers WHERE id = ?"
+        with self._database.writing() as db:
+            db.execute(known, (given, transfer_id))
 
     # --- the peers an upload goes to ----------------------------------------------------------------------------
 
@@ -217,7 +250,7 @@ class Transfers:
     def _items(self, where: str, parameters: Sequence[object]) -> list[Item]:
         with self._database.reading() as db:
             rows = db.execute(f"SELECT {_ITEM} FROM items WHERE {where}", parameters).fetchall()
-        return [_item(*row) for row in rows]
+        return [item_of(*row) for row in rows]
 
 
 def _get(db: sqlite3.Connection, transfer_id: str) -> Transfer:
@@ -233,25 +266,6 @@ def _transfer(row: Sequence[object]) -> Transfer:
     error = None if code is None else (code, detail)
     values = (transfer_id, kind, label, state, created, ended, error, bool(tree), asker, peers, *totals)
     return Transfer(*values)  # type: ignore[arg-type]  # the columns are of these types
-
-
-def _item(  # noqa: PLR0917 - the columns, in their order
-    number: int,
-    name: str,
-    final_name: str | None,
-    file_id: bytes,
-    size: int,
-    sha256: bytes | None,
-    alternatives: bytes,
-    state: str,
-    bytes_done: int,
-    error: str | None,
-) -> Item:
-    return Item(number, name, final_name, file_id, size, sha256, _ids(alternatives), state, bytes_done, error)
-
-
-def _ids(joined: bytes) -> tuple[bytes, ...]:
-    return tuple(joined[start : start + 32] for start in range(0, len(joined), 32))
 
 
 def _set_done(db: sqlite3.Connection, transfer_id: str, number: int, bytes_done: int) -> None:
@@ -272,6 +286,6 @@ def _drop_old(db: sqlite3.Connection) -> None:
 
 
 def _forget(db: sqlite3.Connection, transfer_id: str) -> None:
-    for table, column in (("items", "transfer_id"), ("recorded", "transfer_id"), ("targets", "transfer_id")):
-        db.execute(f"DELETE FROM {table} WHERE {column} = ?", (transfer_id,))
+    for table in ("items", "recorded", "targets", "sources"):
+        db.execute(f"DELETE FROM {table} WHERE transfer_id = ?", (transfer_id,))
     db.execute("DELETE FROM transfers WHERE id = ?", (transfer_id,))

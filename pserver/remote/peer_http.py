@@ -20,6 +20,7 @@ from http.cookiejar import DefaultCookiePolicy
 
 import requests
 import urllib3.exceptions
+from requests.structures import CaseInsensitiveDict
 
 from protos.addresses import AddressPolicy, forbidden_cause, guarded_session
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Peer, PServerError, Refused, Unavailable
@@ -28,6 +29,7 @@ CONNECT_SECONDS = 1.0
 READ_SECONDS = 5.0
 MAX_JSON_BYTES = 8 << 20
 MAX_PROBLEM_BYTES = 64 << 10
+_ALWAYS = {"Accept-Encoding": "identity", "User-Agent": "pserver"}
 MAX_BITFIELD_BYTES = 1 << 17  # of the largest file: 1 Mi pieces
 _MAX_DETAIL_CHARACTERS = 300
 _CHUNK_BYTES = 64 << 10
@@ -63,7 +65,7 @@ class PeerHttp:
 
     def __init__(self, policy: AddressPolicy, ca_file: str | None = None) -> None:
         self._session = guarded_session(policy, _CONNECTIONS_A_PEER, ca_file)
-        self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "pserver"})
+        self._session.headers.update(_ALWAYS)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # peers set no cookies here
 
     def close(self) -> None:
@@ -132,9 +134,19 @@ class PeerHttp:
         timeout = (min(CONNECT_SECONDS, read_seconds), read_seconds)
 
         def send() -> requests.Response:
-            return self._session.request(
-                method, url, headers=headers, data=body, timeout=timeout, stream=True, allow_redirects=False
-            )
+            if not url.isascii():
+                return self._session.request(
+                    method, url, headers=headers, data=body, timeout=timeout, stream=True, allow_redirects=False
+                )
+            # What Session.request adds to this (cookies, proxies, redirects, hooks) is not wanted here, and it takes
+            # longer than all the rest.
+            adapter, prepared = self._session.get_adapter(url), requests.PreparedRequest()
+            verify = True if self._session.verify is None else self._session.verify
+            prepared.method, prepared.url, prepared.body = method, url, body
+            prepared.headers = CaseInsensitiveDict({**_ALWAYS, **headers})
+            if body is not None or method == "POST":
+                prepared.headers["Content-Length"] = str(len(body or b""))
+            return adapter.send(prepared, stream=True, timeout=timeout, verify=verify, proxies={})
 
         try:
             return send()

@@ -4,19 +4,24 @@ Every answer comes from a stranger and is checked before it is believed: sizes, 
 file id. Bytes of files are not checked here but by whoever reads them, a piece at a time.
 """
 
+import base64
+import json
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from protos.addresses import AddressPolicy
 from protos.tokens import InvalidToken, Issuer, Verifier
+from pserver.digests import BadDigests, Digests, Making, decode_digests, encoded_bytes
 from pserver.model import InvalidRequest, LookupAnswer, LookupRequest, Offer, OfferView, Peer, Refused
-from pserver.pieces import MAX_FILE_BYTES, BadManifest, Manifest, decode_manifest, max_manifest_bytes
+from pserver.pieces import MAX_FILE_BYTES, BadManifest, Manifest, Want, decode_manifest, max_manifest_bytes
+from pserver.remote.bundle_frames import MAX_ANSWER_BYTES
 from pserver.remote.json_fields import Fields
 from pserver.remote.lookup_json import answer_from_json, request_to_json
 from pserver.remote.peer_http import READ_SECONDS, PeerHttp, PeerLied, decode_bitfield
 from pserver.remote.reading import Interrupt, RangeReader
+from pserver.remote.swarm_messages import SwarmNews, news_from_json, sent_range, want_headers
 
 OFFER_STATES = ("queued", "running", "done", "failed", "cancelled")
 _NONCE_BYTES = 16
@@ -96,12 +101,36 @@ class PeerClient:
         except (BadManifest, ValueError) as error:
             raise PeerLied(f"{peer.name} sent a wrong manifest: {error}") from None
 
+    def digests(self, peer: Peer, file_id: bytes, size: int) -> Digests | Making:
+        """The digests of a file of `size` bytes that `peer` has, unproved; Making: it makes them, ask again.
+
+        NotFound; Conflict "changed".
+        """
+        token, ends = self._token(peer, "file", file_id), time.monotonic() + _MANIFEST_SECONDS
+        with self._http.answer("GET", peer, f"/peer/v1/digests/{file_id.hex()}", token) as response:
+            body = self._http.body(peer, response, encoded_bytes(size), ends)
+        try:
+            if response.status_code != 202:
+                return decode_digests(body, size)
+            done = Fields(json.loads(body), "").integer("bytes_done", 0, MAX_FILE_BYTES)
+        except (BadDigests, InvalidRequest, ValueError, RecursionError) as error:
+            raise PeerLied(f"{peer.name} sent digests that cannot be right: {error}") from None
+        return Making(min(done, size), size)
+
     def open_range(
-        self, peer: Peer, file_id: bytes, offset: int, length: int, interrupt: Interrupt | None = None
+        self,
+        peer: Peer,
+        file_id: bytes,
+        offset: int,
+        length: int,
+        interrupt: Interrupt | None = None,
+        *,
+        want: Want | None = None,
     ) -> RangeReader:
         """Ask for `length` ≥ 1 bytes from `offset`; the reader it returns must be closed (a context manager).
 
-        NotFound; LacksPiece; Conflict "changed". The bytes are unchecked.
+        With `want` the peer may as well send another piece: what it sends stands in the reader, whether it was wanted
+        is for the caller to check. NotFound; LacksPiece; Conflict "changed". The bytes are unchecked.
         """
         last = offset + length - 1
         response = self._http.answer(
@@ -109,17 +138,54 @@ class PeerClient:
             peer,
             f"/peer/v1/files/{file_id.hex()}",
             self._token(peer, "file", file_id),
-            headers={"Range": f"bytes={offset}-{last}"},
+            headers={"Range": f"bytes={offset}-{last}", **(want_headers(want) if want is not None else {})},
             read_seconds=self._stall_seconds,
         )
         said, sent = response.headers.get("Content-Range", ""), response.headers.get("Content-Length", "")
         encoded = "Content-Encoding" in response.headers or "Transfer-Encoding" in response.headers
+        if want is not None and response.status_code == 206:
+            offset, length = sent_range(said) or (offset, length)
+            last = offset + length - 1
         ranged = response.status_code == 206 and said.startswith(f"bytes {offset}-{last}/")
         whole = response.status_code == 200 and offset == 0  # all of the file is what was asked for
         if encoded or sent != str(length) or not (ranged or whole):
             response.close()
             raise PeerLied(f"{peer.name} sent other bytes than those asked for")
-        return RangeReader(peer, response, length, interrupt)
+        return RangeReader(peer, response, length, interrupt, offset)
+
+    def swarm(self, peer: Peer, file_id: bytes, own: Peer, has: bytes) -> SwarmNews:
+        """Ask who else fetches that file from `peer`, telling it where this peer is and which pieces (packed) it has.
+
+        NotFound.
+        """
+        body = {"url": own.url, "name": own.name, "bitfield": base64.b64encode(has).decode()}
+        path, token = f"/peer/v1/swarms/{file_id.hex()}", self._token(peer, "file", file_id)
+        said = self._http.json("POST", peer, path, token, body=body, seconds=min(READ_SECONDS, self._stall_seconds))
+        with _checked(peer.name):
+            return news_from_json(said)
+
+    def open_bundle(
+        self, peer: Peer, file_ids: Sequence[bytes], interrupt: Interrupt | None = None
+    ) -> tuple[RangeReader, int]:
+        """Ask for those small files in one answer, of which this gives the reader (to be closed) and the length.
+
+        At most MAX_BUNDLE_FILES. The bytes are unchecked: see bundle_frames.
+        """
+        response = self._http.answer(
+            "POST",
+            peer,
+            "/peer/v1/bundles",
+            self._token(peer, "bundle"),
+            body={"file_ids": [file_id.hex() for file_id in file_ids]},
+            read_seconds=self._stall_seconds,
+        )
+        sent = response.headers.get("Content-Length", "")
+        encoded = "Content-Encoding" in response.headers or "Transfer-Encoding" in response.headers
+        fits = sent.isdecimal() and len(sent) < 10 and 0 < int(sent) <= MAX_ANSWER_BYTES
+        if encoded or response.status_code != 200 or not fits:
+            response.close()
+            raise PeerLied(f"{peer.name} sent no bundle of the files asked for")
+        return RangeReader(peer, response, int(sent), interrupt), int(sent)
 
     def offer(self, peer: Peer, offer: Offer) -> OfferView:
         """Offer a file for `peer` to hold (state done: it does already). NoRoom; Refused if it takes none."""

@@ -15,6 +15,7 @@ from pserver.remote.peer_http import PeerDead, our_errors
 
 _LEAST_SLICE_BYTES = 16 << 10
 _MOST_SLICE_BYTES = 1 << 20
+_MOST_AWAITED_BYTES = 64 << 10  # more would have the kernel change the connection's buffer
 _SLICE_SECONDS = 0.1  # a slice should take about this long, so that a slow source is seen to be slow
 
 
@@ -44,25 +45,38 @@ class Interrupt:
 class RangeReader:
     """The body of one range request. A context manager: left before all is read, it closes the connection."""
 
-    def __init__(self, peer: Peer, response: requests.Response, length: int, interrupt: Interrupt | None) -> None:
+    def __init__(
+        self, peer: Peer, response: requests.Response, length: int, interrupt: Interrupt | None, offset: int = 0
+    ) -> None:
+        self.offset, self.length = offset, length  # of what is sent
         self._peer = peer
         self._response = response
         # urllib3's own readinto reads into fresh bytes and copies; that of http.client below it reads from the
         # socket into the buffer.
         self._body: http.client.HTTPResponse = response.raw._original_response  # type: ignore[assignment] # always one
         self._left = length
+        self.bitfield = response.headers.get("P2P-Bitfield")  # as it was sent; None: the peer has all
         self._slice_bytes = _LEAST_SLICE_BYTES * 4
         self._interrupt = interrupt or Interrupt()
-        self._interrupt.attach(_socket_of(self._body))
+        self._socket = _socket_of(self._body)
+        self._awaited = 1
+        self._interrupt.attach(self._socket)
 
-    def fill(self, into: memoryview, on_slice: Callable[[memoryview], None] = lambda _: None) -> None:
+    def fill(
+        self,
+        into: memoryview,
+        on_slice: Callable[[memoryview], None] = lambda _: None,
+        allowed: Callable[[int], int] = lambda most: most,
+    ) -> None:
         """Read exactly `len(into)` bytes; `on_slice` is given each part as it is there, while it is in the caches.
 
+        `allowed` is asked before each read, and may wait: how many of so many bytes may be read now (≥ 1).
         Raises PeerStalled after the read timeout without a byte, PeerDead if the connection ends first.
         """
         done = 0
         while done < len(into):
-            part = into[done : done + self._slice_bytes]
+            part = into[done : done + allowed(min(self._slice_bytes, len(into) - done))]
+            self._await(len(part), self._left - done - len(part))
             began = time.monotonic()
             with our_errors(self._peer):
                 count = self._body.readinto(part)
@@ -72,6 +86,17 @@ class RangeReader:
             done += count
             on_slice(part[:count])
         self._left -= done
+
+    def _await(self, count: int, after: int) -> None:
+        """Let the kernel wake us once so many bytes are here, if as many come after them, and not for each packet.
+
+        At the end of the answer it must not be told so: it would wait for bytes that do not come.
+        """
+        awaited = count if count <= min(after, _MOST_AWAITED_BYTES) else 1
+        if awaited != self._awaited and type(self._socket) is socket.socket:  # TLS has buffers of its own
+            with our_errors(self._peer):
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, awaited)
+            self._awaited = awaited
 
     def _pace(self, count: int, seconds: float) -> None:
         if seconds < _SLICE_SECONDS / 4:
@@ -88,6 +113,7 @@ class RangeReader:
         self._interrupt.attach(None)
         with contextlib.suppress(OSError, AttributeError):  # it is being thrown away
             if self._left == 0:
+                self._await(1, 0)
                 self._response.raw.release_conn()
             else:
                 self._response.close()

@@ -12,9 +12,9 @@ from protos.addresses import AddressPolicy
 from protos.tokens import Issuer, Verifier
 from pserver.disk.folder import Folder
 from pserver.disk.share import Share
+from pserver.exchange.asks import PlanLimits
 from pserver.exchange.download import Downloads
 from pserver.exchange.engine import Limits
-from pserver.exchange.plan import PlanLimits
 from pserver.exchange.sources import SourceLimits
 from pserver.exchange.transfers import Transfers
 from pserver.model import FileGroup, TransferView

@@ -8,7 +8,7 @@ import pytest
 from blake3 import blake3
 
 from pserver.disk.folder import Folder, Stamp, stamp_of
-from pserver.disk.index import Indexed
+from pserver.disk.rows import Indexed
 from pserver.disk.share import Share
 from pserver.model import SharedFile
 from pserver.pieces import Manifest

@@ -9,7 +9,7 @@ import pytest
 
 from pserver.database import Database
 from pserver.disk.folder import Folder
-from pserver.disk.index import Indexed
+from pserver.disk.rows import Indexed
 from pserver.disk.share import Share
 from pserver.model import NoRoom, Unavailable
 from tests.pserver.share_lab import add, open_share, row_only, share_fixture  # noqa: F401

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -171,6 +172,27 @@ def test_another_folder_in_its_place_has_another_identity(folder: Folder) -> Non
 def test_a_deleted_partial_folder_is_made_again(folder: Folder) -> None:
     (folder.path / ".p2p-partial").rmdir()
     assert not folder.refresh()
+    assert place(folder, "f") == "f"
+
+
+def test_a_partial_folder_deleted_in_mid_work_is_made_again_at_once(folder: Folder) -> None:
+    number = folder.partial_fd
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("f", "g"):
+        (folder.path / ".p2p-partial").rmdir()
+        folder.write_group([("part", b"new")])
+        assert folder.place("part", name) == name
+    assert folder.partial_fd == number
+    assert stat.S_IMODE((folder.path / ".p2p-partial").stat().st_mode) == 0o700
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_with_the_whole_share_deleted_the_partial_folder_is_not_made_elsewhere(folder: Folder) -> None:
+    shutil.rmtree(folder.path)
+    with pytest.raises(Unavailable, match="cannot be written to"):
+        _ = folder.partial_fd
+    folder.path.mkdir()
+    assert folder.refresh()
     assert place(folder, "f") == "f"
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pserver.disk.folder import stamp_of
 from pserver.disk.share import Share
-from pserver.model import Changes
+from pserver.model import Changes, FileEntry
 from tests.pserver.share_lab import add, manifest, open_share, row_only, share_fixture  # noqa: F401
 
 
@@ -195,3 +195,74 @@ def test_threads_share_it(share: Share) -> None:
         thread.join(30)
     assert share.totals()[0] == share.sequence == 80
     assert len({file.sequence for file in share.files("", "", 100)}) == 80
+
+
+def test_many_rows_at_once_are_what_they_are_one_by_one(share: Share, tmp_path: Path) -> None:
+    """New names go in with a few statements, known ones and doubles one by one: nobody can tell."""
+    (tmp_path / "alone").mkdir()
+    alone = open_share(tmp_path / "alone")
+    rows = [row_only(f"d/{number}", b"%d" % (number % 400)) for number in range(1203)]
+    again = [row_only("d/7", b"other"), row_only("d/7", b"third"), row_only("d/8", b"8"), row_only("new"), rows[9]]
+    for one in (share, alone):
+        one.put_many([row_only("d/5", b"before"), row_only("d/6", b"6"), row_only("gone")])
+        one.forget(["gone", "d/5"])
+    share.put_many(rows)
+    share.put_many(again)
+    for row in [*rows, *again]:
+        alone.put_many([row])
+    names = [row.name for row in [*rows, *again]]
+    found, expected = share.by_names(names), alone.by_names(names)
+    assert {name: row.entry() for name, row in found.items()} == {name: row.entry() for name, row in expected.items()}
+    assert len({row.sequence for row in found.values()}) == len(found)
+    changes = share.changes_since(0, 9999)
+    assert changes is not None
+    assert {entry.name for entry in changes.added} == set(names)
+    assert (changes.sequence, changes.removed) == (share.sequence, ["gone"])
+    assert share.totals() == alone.totals()
+    assert [file.name for file in share.search("new", 9)] == ["new"]
+    for row in rows:
+        assert share.manifest(row.manifest.file_id) == alone.manifest(row.manifest.file_id)
+    alone.close()
+    alone.folder.close()
+
+
+def test_a_partial_is_announced_and_withdrawn_in_the_order_of_the_sequences(share: Share) -> None:
+    entry = FileEntry("new.bin", b"n" * 32, 5, b"s" * 32, False, partial=True)
+    before = share.sequence
+    share.announce_partial(entry)
+    assert share.changes_since(before, 10) == Changes(before + 1, [entry], [])
+    assert entry in share.snapshot("", 100)
+    assert share.by_name("new.bin") is None and share.totals()[0] == 0
+    share.withdraw_partial(b"n" * 32)
+    assert share.changes_since(before, 10) == Changes(before + 2, [], ["new.bin"])
+    assert share.snapshot("", 100) == []
+
+
+def test_a_partial_that_lands_under_its_name_is_replaced_by_the_file(share: Share) -> None:
+    entry = FileEntry("new.bin", b"n" * 32, 5, b"s" * 32, False, partial=True)
+    share.announce_partial(entry)
+    before = share.sequence
+    add(share, "new.bin", b"content")
+    share.withdraw_partial(b"n" * 32)
+    changes = share.changes_since(before, 10)
+    assert changes is not None and changes.removed == []
+    assert [(one.name, one.partial) for one in changes.added] == [("new.bin", False)]
+    assert [one.partial for one in share.snapshot("", 100)] == [False]
+
+
+def test_a_partial_never_takes_the_name_of_a_file(share: Share) -> None:
+    add(share, "old.bin", b"content")
+    before = share.sequence
+    share.announce_partial(FileEntry("old.bin", b"n" * 32, 5, b"s" * 32, False, partial=True))
+    share.withdraw_partial(b"n" * 32)
+    assert share.sequence == before
+
+
+def test_what_a_process_announced_as_partial_the_next_one_withdraws(tmp_path: Path) -> None:
+    share = open_share(tmp_path)
+    before = share.sequence
+    share.announce_partial(FileEntry("new.bin", b"n" * 32, 5, b"s" * 32, False, partial=True))
+    share.close()
+    again = open_share(tmp_path)
+    assert again.changes_since(before, 10) == Changes(before + 2, [], ["new.bin"])
+    again.close()

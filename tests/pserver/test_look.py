@@ -38,6 +38,23 @@ def test_what_was_touched_is_looked_at_alone(lab: Lab, touched: str) -> None:
     assert set(lab.names()) == names
 
 
+def test_many_that_were_touched_together_are_told_apart(lab: Lab) -> None:
+    for name in ("same", "longer", "gone", "d/same", "d/linked"):
+        lab.write(name)
+    lab.look()
+    lab.write("longer", "xx")
+    (lab.path / "gone").unlink()
+    (lab.path / "d/linked").unlink()
+    (lab.path / "d/linked").symlink_to("same")
+    for name in ("same", "longer", "gone", "d/same", "d/linked", "never", "e/never"):
+        lab.scanner.look_at(name.encode())
+    lab.tick(0.1)
+    assert lab.names() == ["d/same", "longer", "same"]
+    longer = lab.share.by_name("longer")
+    assert longer is not None
+    assert longer.size == 2
+
+
 @pytest.mark.parametrize("becomes", ["link", "folder", "fifo"])
 def test_a_file_that_becomes_something_else_leaves(lab: Lab, becomes: str) -> None:
     path = lab.write("a")

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from protos.tokens import Issuer
 from pserver.api import schemas_out
 from pserver.api.access import OPENAPI
+from pserver.api.link_api import LINKED
 from pserver.api.peer_api import PUBLIC, SCOPES
-from pserver.model import Conflict, NoRoom, NotFound, Offer, Refused, Unavailable
+from pserver.model import Conflict, NoRoom, NotFound, Offer, Peer, Refused, Unavailable
+from pserver.pieces import Want
+from pserver.remote.swarm_messages import SwarmNews, news_from_json
 from tests.pserver.web_lab import (
     FILE_ID,
     INFO,
@@ -28,12 +31,16 @@ from tests.pserver.web_lab import (
 HEX = FILE_ID.hex()
 LOOKUP = {"kind": "locate", "query_id": QUERY_ID, "hops": 1, "deadline_ms": 500, "queries": [{"name": "a"}]}
 OFFER = {"file_id": HEX, "size": 9, "name": "a/b", "sha256": SHA256.hex(), "url": "http://10.0.0.2:8001"}
+ASKER = {"url": "http://10.0.0.2:8001", "name": "c", "bitfield": "AQ=="}
 # Each closed operation, with a scope that opens it.
 OPERATIONS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("GET", "/peer/v1/ping?nonce=" + "0" * 16, "ping", {}),
     ("POST", "/peer/v1/lookups", "lookup", {"json": LOOKUP}),
     ("GET", f"/peer/v1/manifests/{HEX}", "file", {}),
     ("GET", f"/peer/v1/files/{HEX}", "file", {}),
+    ("GET", f"/peer/v1/digests/{HEX}", "file", {}),
+    ("POST", f"/peer/v1/swarms/{HEX}", "file", {"json": ASKER}),
+    ("POST", "/peer/v1/bundles", "bundle", {"json": {"file_ids": [HEX]}}),
     ("POST", "/peer/v1/offers", "offer", {"json": OFFER}),
     ("GET", "/peer/v1/offers/0011aabb", "offer", {}),
     ("DELETE", "/peer/v1/offers/0011aabb", "offer", {}),
@@ -53,7 +60,7 @@ def _auth(lab: PeerLab, scope: str) -> dict[str, str]:
 
 
 def test_every_route_is_public_or_has_a_scope(lab: PeerLab) -> None:
-    assert {rule.endpoint for rule in lab.app.url_map.iter_rules()} == SCOPES.keys() | PUBLIC
+    assert {rule.endpoint for rule in lab.app.url_map.iter_rules()} == SCOPES.keys() | LINKED | PUBLIC
     assert {"peer.healthz", OPENAPI} == PUBLIC
 
 
@@ -252,3 +259,63 @@ def test_no_body_gives_a_server_error(one_lab: PeerLab, changed: dict[str, objec
     body = json.dumps({**base, **changed})
     answer = one_lab.http.post(path, data=body, content_type="application/json", headers=one_lab.auth(scope))
     assert answer.status_code in {200, 202, 400, 422}
+
+
+def test_a_bundle_is_a_frame_for_each_file_that_was_asked_for(lab: PeerLab) -> None:
+    ids = [number.to_bytes(32) for number in range(512)]
+    asked = {"file_ids": [one.hex() for one in ids]}
+    response = lab.http.post("/peer/v1/bundles", json=asked, headers=lab.auth("bundle"))
+    assert response.mimetype == "application/octet-stream"
+    assert response.data == b"\0\0\0\x08\0\0\0\x07manifestcontent" * 512
+    assert response.content_length == len(response.data)
+    assert lab.node.asked == [("bundle", ids, 4 << 20)]
+
+
+@pytest.mark.parametrize(
+    "file_ids",
+    [
+        None, [], "x", {"a": 1}, [HEX] * 2, [HEX.upper()], [HEX[:-2]], [HEX + "00"], [HEX[:-1] + " "], [1], [None],
+        [[HEX]], [f"{number:064x}" for number in range(513)],
+    ],
+)  # fmt: skip
+def test_a_malformed_list_of_a_bundle_is_refused(lab: PeerLab, file_ids: object) -> None:
+    for body in ({"file_ids": file_ids}, {"other": file_ids}):
+        response = lab.http.post("/peer/v1/bundles", json=body, headers=lab.auth("bundle"))
+        assert "file_ids" in problem_of(response, 400, "invalid")["detail"]
+    assert not lab.node.asked
+
+
+def test_a_get_that_lets_us_choose_is_sent_the_pieces_that_the_node_chose(lab: PeerLab) -> None:
+    headers = lab.auth("file", FILE_ID) | {"P2P-Want": "2 8 gA==", "P2P-Bitfield": "AQ=="}
+    response = lab.http.get(f"/peer/v1/files/{HEX}", headers=headers)
+    assert response.status_code == 206
+    size = len(response.data)
+    assert response.headers["Content-Range"] == f"bytes 0-{size - 1}/{size}"
+    assert lab.node.asked[-1] == ("open_piece", FILE_ID, Want(8, b"\x80", 2, b"\x01"), lab.member.peer_id)
+
+
+def test_a_get_that_lets_us_choose_of_what_is_not_here_is_told_so(lab: PeerLab) -> None:
+    lab.node.chosen, lab.node.bitfield = None, b"\x80"
+    headers = lab.auth("file", FILE_ID) | {"P2P-Want": "1 0 gA=="}
+    response = lab.http.get(f"/peer/v1/files/{HEX}", headers=headers)
+    problem_of(response, 404, "no-piece")
+    assert response.headers["P2P-Bitfield"] == "gA=="
+
+
+@pytest.mark.parametrize("want", ["", "1", "1 0", "0 0 gA==", "1 3 gA==", "1 0 g", "1 0 " + "A" * 9000, "-1 0 gA=="])
+def test_a_malformed_want_is_refused(lab: PeerLab, want: str) -> None:
+    response = lab.http.get(f"/peer/v1/files/{HEX}", headers=lab.auth("file", FILE_ID) | {"P2P-Want": want})
+    problem_of(response, 400, "invalid")
+
+
+def test_the_news_of_a_swarm(lab: PeerLab) -> None:
+    response = lab.http.post(f"/peer/v1/swarms/{HEX}", headers=lab.auth("file", FILE_ID), json=ASKER)
+    assert news_from_json(response.get_json()) == SwarmNews(None, [(INFO.peer, b"\x80")])
+    asker = Peer(lab.member.peer_id, "c", "http://10.0.0.2:8001")
+    assert lab.node.asked[-1] == ("swarm", FILE_ID, asker, b"\x01")
+
+
+@pytest.mark.parametrize(("field", "value"), [("url", "file:///etc"), ("name", ""), ("bitfield", "?"), ("bitfield", 1)])
+def test_a_bad_field_of_an_asker_is_named(lab: PeerLab, field: str, value: object) -> None:
+    response = lab.http.post(f"/peer/v1/swarms/{HEX}", headers=lab.auth("file", FILE_ID), json=ASKER | {field: value})
+    assert response.status_code in {400, 422} and field in response.get_json()["detail"]

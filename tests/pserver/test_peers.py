@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protos.addresses import AddressPolicy
 from protos.tokens import InvalidToken, Issuer, Verifier
+from pserver.digests import Digests, Making
 from pserver.model import (
     Conflict,
     InvalidRequest,
@@ -344,3 +345,28 @@ def test_cookies_of_peers_are_not_kept(client: PeerClient) -> None:
         client.lookup(peer, REQUEST, 1.0)
         client.lookup(peer, REQUEST, 1.0)
         assert b"cookie" not in asked[1].lower()
+
+
+# --- digests --------------------------------------------------------------------------------------------------------
+
+
+DIGESTS = Digests(1000, 256 * 1024, b"s" * 32, b"1" * 20, b"2" * 32)
+
+
+def test_digests_are_asked_for_with_a_token_for_that_file(client: PeerClient) -> None:
+    with scripted(lambda _: answer(DIGESTS.encode())) as (peer, asked):
+        assert client.digests(peer, FILE_ID, 1000) == DIGESTS
+        verifier = Verifier(peer.peer_id, None)
+        verifier.check(header(asked[0], "Authorization").removeprefix("Bearer "), "file", time.time(), FILE_ID.hex())
+    with scripted(lambda _: answer(b'{"bytes_done": 7, "size": 5}', "202 Accepted")) as (peer, _):
+        assert client.digests(peer, FILE_ID, 1000) == Making(7, 1000)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(DIGESTS.encode()[:-1], "200 OK"), (DIGESTS.encode() + b"x", "200 OK"), (b"", "200 OK"), (b"{", "202 Accepted"),
+     (b'{"bytes_done": -1}', "202 Accepted"), (b"[]", "202 Accepted"), (b"x" * 10_000, "202 Accepted")],
+)  # fmt: skip
+def test_digests_that_cannot_be_right_are_a_lie(client: PeerClient, body: bytes, status: str) -> None:
+    with scripted(lambda _: answer(body, status)) as (peer, _), pytest.raises(PeerLied):
+        client.digests(peer, FILE_ID, 1000)

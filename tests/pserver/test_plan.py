@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pserver.exchange.plan import Ask, Plan, PlanLimits
+from pserver.exchange.asks import Ask, PlanLimits
+from pserver.exchange.plan import Plan
 from pserver.exchange.sources import Failure, SourceLimits
 
 PIECE = 1 << 18
@@ -30,6 +31,7 @@ class World:
         self.verified: set[int] = set()
         self.wasted: Counter[str] = Counter()
         self.partial: dict[str, set[int]] = {}
+        self.unnamed: dict[int, list[int]] = {}  # choices of which the source has not chosen yet
 
     def decide(self, room: int = 99) -> None:
         decision = self.plan.decide(self.now, room)
@@ -41,6 +43,12 @@ class World:
             assert ask.count >= 1
             assert not run & self.verified, "a piece that verified is never asked for"
             assert run <= self.partial.get(ask.source, run), "a source is only asked for what it has"
+            if ask.choices:
+                assert ask.count == 1 and ask.choices >> ask.first & 1
+                choices = {piece for piece in range(PIECES) if ask.choices >> piece & 1}
+                assert not choices & self.verified
+                assert choices <= self.partial.get(ask.source, choices)
+                self.unnamed[ask.number] = sorted(choices)
             self.flights[ask.number] = ask
         each = Counter(ask.source for ask in self.flights.values())
         assert max(each.values(), default=0) <= LIMITS.each.connections
@@ -49,6 +57,13 @@ class World:
 
     def deliver(self, ask: Ask) -> None:
         """The source sends the next piece of that request, and hangs up when it was the last."""
+        choices = self.unnamed.pop(ask.number, [])
+        if choices:
+            first = choices[self.plan.in_flight * 7 % len(choices)]
+            run = range(first, first + (2 if ask.most > 1 and first + 1 in choices else 1))
+            if not self.plan.chosen(ask.number, run):
+                self.end(ask)
+                return
         piece = self.plan.next_piece(ask.number)
         if piece is None:
             self.end(ask)
@@ -90,8 +105,8 @@ def play(world: World, event: str, choice: int, names: list[str]) -> None:
         world.now += choice % 7
     elif event == "find":
         has = world.partial.get(name)
-        flags = None if has is None else bytearray(piece in has for piece in range(PIECES))
-        world.plan.add_source(name, name, flags, world.now)
+        mask = None if has is None else sum(1 << piece for piece in has)
+        world.plan.add_source(name, name, mask, world.now)
     elif event == "lose" and name != "good":
         world.plan.lose_source(name, FAILURES[choice % len(FAILURES)], "lost", world.now)
     elif event == "late":  # what comes for a request that is long over changes nothing
@@ -141,7 +156,7 @@ def test_without_a_good_source_it_ends_with_a_reason(failures: list[Failure], so
         for ask in list(world.flights.values()):
             world.fail(ask, failures[step % len(failures)])
     assert not world.flights, "nothing retries for ever"
-    assert asked <= sources * LIMITS.each.failures
+    assert asked <= sources * (LIMITS.each.failures + LIMITS.each.refusals)
     assert (world.plan.stuck(world.now) or "").startswith("no source left: s")
 
 
@@ -218,9 +233,9 @@ def test_failures_wait_longer_each_time() -> None:
 def test_stuck_says_what_is_waited_for() -> None:
     world = World(3)
     assert world.plan.stuck(0.0) == "no source has the file now"
-    world.plan.add_source("a", "peer a", bytearray([0, 0, 0]), 0.0)
+    world.plan.add_source("a", "peer a", 0, 0.0)
     assert world.plan.stuck(0.0) == "no source has the 3 pieces that are missing"
-    world.plan.learnt("a", bytearray([1, 1, 1]))
+    world.plan.learnt("a", 0b111)
     world.decide()
     assert world.plan.stuck(0.0) is None
     world.fail(world.flights[1], "busy")
@@ -239,6 +254,8 @@ def simulate(rates: dict[str, Callable[[float], float]], pieces: int, step: floa
         for number in decision.aborts:
             flights.pop(number, None)
         flights.update((ask.number, ask) for ask in decision.asks)
+        for ask in decision.asks:
+            assert not ask.choices or plan.chosen(ask.number, range(ask.first, ask.first + 1))
         now += step
         busy = Counter(ask.source for ask in flights.values())
         for ask in list(flights.values()):
@@ -274,3 +291,14 @@ def test_a_source_that_becomes_slow_midway_loses_its_work_to_the_others() -> Non
     rates["s3"] = lambda now: rate if now < half else rate / 80
     took = simulate(rates, pieces)
     assert took < (half + (pieces * PIECE / 2) / (3 * rate)) * 1.05
+
+
+def test_what_is_held_back_by_our_own_will_is_not_stalled() -> None:
+    plan, now = plan_of(9, PlanLimits(stall_seconds=10.0, least_rate=1000.0)), 0.0
+    plan.add_source("s", "s", None, now)
+    (ask,) = plan.decide(now, 1).asks
+    for _ in range(200):  # 100 s, of which it is read from 10 s, with 5,000 bytes a second
+        now += 0.5
+        plan.arrived(ask.number, 250, now, held_back=0.45)
+        assert plan.decide(now, 0).aborts == ()
+    assert plan.decide(now + 11.0, 0).aborts == (ask.number,)

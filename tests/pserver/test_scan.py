@@ -199,6 +199,16 @@ def test_a_downloaded_file_is_checked_when_there_is_nothing_else_to_do(lab: Lab)
     assert lab.hashed == ["original", "copy"]
 
 
+def test_a_downloaded_file_is_not_checked_while_people_wait_for_something(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopt_unchecked(lab, "content", None)
+    monkeypatch.setattr(lab.scanner, "_busy", lambda: True)
+    lab.tick(1)
+    lab.tick(1)
+    assert lab.hashed == ["original"]
+
+
 def test_a_downloaded_file_with_a_false_sha256_gets_its_true_id(lab: Lab) -> None:
     adopt_unchecked(lab, "content", bytes(32))
     assert lab.content_id("copy") != lab.content_id("original")

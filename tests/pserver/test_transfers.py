@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pserver.exchange.item_rows import Written
 from pserver.exchange.progress import FileProgress, Live, transfer_view
 from pserver.exchange.transfer import ENDED, STATES, Recorded, Target, Wanted, check_move, states_before
 from pserver.exchange.transfers import KEPT_ENDED, Transfers
@@ -183,3 +185,23 @@ def test_a_rate_is_that_of_the_last_seconds() -> None:
         live.arrived(100, float(second))
     assert live.rate(19.0) == pytest.approx(120, abs=21)
     assert live.rate(30.0) == 0.0
+
+
+def test_items_that_end_together_are_recorded_as_if_one_by_one(transfers: Transfers) -> None:
+    wanted = [Wanted(f"d/{number}", bytes([number]) * 32, 10 + number) for number in range(6)]
+    transfer_id = transfers.create("download", "d/", wanted, 1.0, tree=True).id
+    transfers.begin_item(transfer_id, 1, wanted[1].file_id, 11, KNOWN)
+    transfers.save_progress(transfer_id, 1, b"\x80", 5)
+    transfers.end_item(transfer_id, 5, "d/5")
+    transfers.begin_placing_group(transfer_id, [Written(number, replace(KNOWN, inode=number)) for number in range(4)])
+    assert [item.state for item in transfers.items(transfer_id, -1, 9)] == ["placing"] * 4 + ["queued", "done"]
+    assert transfers.get(transfer_id).bytes_done == 10 + 11 + 12 + 13 + 15
+    assert transfers.recorded(transfer_id, 3) == replace(KNOWN, inode=3)
+    for _ in range(2):  # a second time changes nothing
+        transfers.end_group(transfer_id, [0, 1, 3, 5], {1: "d/1 (2)"})
+    found = transfers.get(transfer_id)
+    assert (found.files_done, found.bytes_done) == (4, 61)
+    names = [item.final_name for item in transfers.items(transfer_id, -1, 9)]
+    assert names[:5] == ["d/0", "d/1 (2)", None, "d/3", None]
+    assert transfers.recorded(transfer_id, 0) is None
+    assert transfers.partials() == {(transfer_id, 2)}

@@ -159,7 +159,7 @@ def test_termination(uploads: TusUploads, folder: FakeShareFolder) -> None:
     assert (folder.path / "b").read_bytes() == b"x" and _left(folder) == []
 
 
-def test_expiry_is_a_day_after_the_last_append(uploads: TusUploads, folder: FakeShareFolder) -> None:
+def test_expiry_is_a_lifetime_after_the_last_append(uploads: TusUploads, folder: FakeShareFolder) -> None:
     upload = uploads.create("a", 4, NOW)
     assert upload.expires == NOW + LIFETIME_SECONDS
     uploads.append(upload.id, 0, b"0", NOW + 1000)

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from protos.links import LinkVerifier
 from protos.tokens import Issuer, Verifier
 from pserver.api.client_api import client_app
 from pserver.api.peer_api import peer_app
 from pserver.api.tus import TusUploads
 from pserver.api.verbs import OpenedFile, StatusView
 from pserver.api.web import About
+from pserver.digests import Digests, LinkView, Making, Offered
 from pserver.model import (
     Conflict,
     FileEntry,
@@ -36,6 +39,8 @@ from pserver.model import (
     TargetView,
     TransferView,
 )
+from pserver.pieces import SmallFile, Want
+from pserver.remote.swarm_messages import SwarmNews
 
 NOW = 1_800_000_000.0
 NETWORK_KEY = b"network key"
@@ -53,6 +58,10 @@ TRANSFER = TransferView(
     (ItemView("docs/ä.txt", None, FILE_ID, 9, "running", 3),),
 )  # fmt: skip
 SHARE = ShareView("/share", 1, 9, 99, False, 0, None, (("bad\udcff", "its name is not UTF-8"),), 1)
+
+
+OFFERED = Offered("docs/ä.txt", FILE_ID, len(DATA), (PEER.url, "http://10.0.0.2:8001"))
+DIGESTS = Digests(len(DATA), 256 * 1024, SHA256, b"\x01" * 20, b"\x02" * 32)
 
 
 class FakeFile(io.FileIO):
@@ -94,6 +103,8 @@ class FakeFiles:
 
 class FakePeerNode(FakeFiles):
     state = "queued"
+    chosen: range | None = range(1)
+    digests: Digests | Making = DIGESTS
 
     def ping(self, nonce: str, asker: str) -> str:
         self.note("ping", nonce, asker)
@@ -111,6 +122,26 @@ class FakePeerNode(FakeFiles):
         self.note("open_file", file_id)
         return self.open()
 
+    def open_piece(self, file_id: bytes, want: Want, asker: str) -> tuple[OpenedFile, range | None]:
+        self.note("open_piece", file_id, want, asker)
+        return self.open(), self.chosen
+
+    def swarm(self, file_id: bytes, asker: Peer, has: bytes) -> SwarmNews:
+        self.note("swarm", file_id, asker, has)
+        return SwarmNews(self.bitfield, [(PEER, b"\x80")])
+
+    def offered(self, file_id: bytes) -> Offered:
+        self.note("offered", file_id)
+        return OFFERED
+
+    def own_digests(self, file_id: bytes) -> Digests | Making:
+        self.note("own_digests", file_id)
+        return self.digests
+
+    def bundle(self, file_ids: Sequence[bytes], most_bytes: int) -> list[SmallFile]:
+        self.note("bundle", list(file_ids), most_bytes)
+        return [SmallFile(one, "here", b"manifest", b"content") for one in file_ids]
+
     def take_offer(self, offer: Offer, asker: str) -> OfferView:
         self.note("take_offer", offer, asker)
         return OfferView("0011aabb", self.state, 0, offer.name)
@@ -125,6 +156,7 @@ class FakePeerNode(FakeFiles):
 
 class FakeClientNode(FakeFiles):
     state = "running"
+    digests: Digests | Making = DIGESTS
 
     def status(self) -> StatusView:
         self.note("status")
@@ -172,6 +204,14 @@ class FakeClientNode(FakeFiles):
         self.note("start_upload", name, to, replicas)
         return self._transfer()
 
+    def link(self, what: str, seconds: int, choose: str | None) -> LinkView:
+        self.note("link", what, seconds, choose)
+        return LinkView(OFFERED, "token", NOW + seconds)
+
+    def find_digests(self, file_id: bytes) -> Digests | Making:
+        self.note("find_digests", file_id)
+        return self.digests
+
     def transfers(self) -> list[TransferView]:
         self.note("transfers")
         return [TRANSFER]
@@ -214,6 +254,15 @@ class FakeShareFolder:
         (self.path / final).parent.mkdir(parents=True, exist_ok=True)
         (self.partial / partial_base).rename(self.path / final)
         return final
+
+    def raw_name(self, name: str) -> bytes:
+        return name.encode()
+
+    def open_folder(self, raw_name: bytes) -> int:
+        try:
+            return os.open(self.path / os.fsdecode(raw_name), os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError as error:
+            raise NotFound("there is no such folder") from error
 
     def free_bytes(self) -> int:
         return self.room
@@ -260,7 +309,7 @@ class PeerLab:
         self.own = Issuer(Ed25519PrivateKey.generate(), NETWORK_KEY)
         about = About(self.own.peer_id, "bob", "1.2.3")
         verifier = Verifier(self.own.peer_id, NETWORK_KEY)
-        self.app = peer_app(self.node, about, verifier, lambda: self.now)
+        self.app = peer_app(self.node, about, verifier, LinkVerifier(NETWORK_KEY), lambda: self.now)
         self.http = client_of(self.app)
 
     def auth(self, scope: str, file_id: bytes | None = None, issuer: Issuer | None = None) -> dict[str, str]:
