@@ -23,6 +23,7 @@ NAMES = (
     "swarm",
     "small_files",
     "many_readers",
+    "rates",
     "share",
     "locator",
     "client",

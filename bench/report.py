@@ -37,15 +37,19 @@ def picture(outcomes: Sequence[Outcome], path: Path) -> None:
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "benchmarks"  # the same figures make the same file
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
-    bars = [(_label(row), row) for outcome in outcomes for row in _whole(outcome.rows) if row.times_target]
+    bars = [(_label(outcome.name, row), row) for outcome in outcomes for row in outcome.rows if row.times_target]
     figure, axes = pyplot.subplots(figsize=(10, 1.2 + 0.34 * len(bars)), layout="constrained")
     values = [row.times_target or 0.0 for _, row in bars]
-    axes.barh(range(len(bars)), values, color=[_MET if row.ok else _MISSED for _, row in bars])
+    colours = [_MET if row.ok else _MISSED for _, row in bars]
+    axes.barh(range(len(bars)), [value - 1 for value in values], left=1, color=colours)
     axes.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(ticker.NullFormatter())
     axes.axvline(1.0, color="black", linewidth=1)
     axes.set_xlabel("times the target (right of the line: met; logarithmic)")
     for position, value in enumerate(values):
@@ -98,8 +102,9 @@ def _whole(rows: Sequence[Row]) -> list[Row]:
     return [Row(re.sub(r"^ +", "… ", row.what), row.value, row.unit, row.target, row.ok, row.note) for row in rows]
 
 
-def _label(row: Row) -> str:
-    return textwrap.shorten(f"{row.what} ({row.target} {row.unit})", _LABEL_CHARACTERS, placeholder=" …")
+def _label(name: str, row: Row) -> str:
+    what = textwrap.shorten(row.what, _LABEL_CHARACTERS, placeholder=" …")
+    return f"{name}: {what} ({row.target} {row.unit})"
 
 
 def _plain(about: str) -> str:

@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    for line in settings.warnings:
+        _log.warning(line)
     tune()
     try:
         asyncio.run(_run(settings))

@@ -6,6 +6,7 @@ Every method is in `_METHODS`, with the scope its token needs; what is not there
 import asyncio
 import logging
 import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -175,6 +176,7 @@ class Server:
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the real port (0 asks for any free one). OSError: in use, or not allowed."""
+        _check_free(host, port)
         try:
             found = self._server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
         except RuntimeError:
@@ -229,6 +231,23 @@ class Server:
         request = request_type.FromString(body)
         async with asyncio.timeout(seconds if remaining is None else None):
             return await method(self._service, request, Call(peer_id, self._clock(), seconds))
+
+
+def _check_free(host: str, port: int) -> None:
+    """OSError if that cannot be listened on: gRPC would not say why, but write a line of its own to stderr."""
+    refused: OSError | None = None
+    try:
+        for family, kind, proto, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                with socket.socket(family, kind, proto) as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(where)
+                    return
+            except OSError as error:
+                refused = error
+    except OSError as error:  # no such host
+        refused = error
+    raise OSError(f"cannot listen on {host}:{port}: {refused and refused.strerror}") from refused
 
 
 def _token(context: Any) -> str:  # Any: grpc publishes no types for it

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from protos.addresses import Network
+from protos.settings import Asked, lies_open
 
 _DEFAULT_LISTEN = "127.0.0.1:51015"
 _MIN_KEY_BYTES = 32
@@ -22,7 +23,7 @@ class WrongSetting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of them. `network_key` None: the network is open."""
+    """All of them. `network_key` None: the network is open. `warnings`: lines that should be told at the start."""
 
     host: str
     port: int
@@ -34,6 +35,7 @@ class Settings:
     allowed_networks: tuple[Network, ...]
     max_files_per_peer: int
     log_level: str
+    warnings: tuple[str, ...]
 
     @property
     def on_loopback(self) -> bool:
@@ -43,11 +45,13 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings that `environment` asks for. WrongSetting: the first that is wrong."""
+    environment = asked = Asked(environment)
+    is_open = _flag(environment, "LOCATOR_OPEN")
     host, port = _address("LOCATOR_LISTEN", environment.get("LOCATOR_LISTEN") or _DEFAULT_LISTEN)
     state_dir = _state_dir(environment)
     lease = _number(environment, "LOCATOR_LEASE_SECONDS", 30.0, 1.0, 3600.0)
     network_key = _network_key(environment)
-    if network_key is None and not _is_loopback(host) and not _flag(environment, "LOCATOR_OPEN"):
+    if network_key is None and not _is_loopback(host) and not is_open:
         raise WrongSetting(
             f"LOCATOR_LISTEN is {host}, which other machines can reach: set LOCATOR_NETWORK_KEY_FILE, "
             "or LOCATOR_OPEN=1 to let everybody in"
@@ -63,6 +67,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allowed_networks=_networks(environment.get("LOCATOR_ALLOWED_NETWORKS", "")),
         max_files_per_peer=int(_number(environment, "LOCATOR_MAX_FILES_PER_PEER", 1_000_000, 1, 100_000_000)),
         log_level=_log_level(environment),
+        warnings=(*_open_secrets(environment), *asked.unknown("LOCATOR_")),  # the last: by now all settings were read
     )
 
 
@@ -117,6 +122,11 @@ def _network_key(environment: Mapping[str, str]) -> bytes | None:
         name = "LOCATOR_NETWORK_KEY_FILE" if file else "LOCATOR_NETWORK_KEY"
         raise WrongSetting(f"{name} gives a key of {len(key)} bytes: it should have {_MIN_KEY_BYTES} or more")
     return key
+
+
+def _open_secrets(environment: Mapping[str, str]) -> list[str]:
+    file = environment.get("LOCATOR_NETWORK_KEY_FILE")
+    return lies_open("LOCATOR_NETWORK_KEY_FILE", Path(file)) if file else []
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:

@@ -57,6 +57,8 @@ def _opener(talk: "Talk", environ: "Mapping[str, str]", debug: bool) -> "Callabl
         settings = settings_from(environ, options.env_file, options.url, options.token_file)
         talk.as_json = options.as_json
         talk.colour = talk.colour and not options.no_color
+        for line in settings.warnings:
+            talk.warn(line)
         wire = Wire(settings.url, lambda: read_token(settings.token_file))
         return Client(Api(wire), talk, settings.history_file, time.monotonic, time.sleep, debug)
 

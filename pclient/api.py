@@ -12,6 +12,8 @@ from pclient.model import (
     FileEntry,
     Files,
     Groups,
+    Link,
+    Making,
     NotFound,
     PClientError,
     Peers,
@@ -79,6 +81,21 @@ class Api:
         """Start to make other peers hold a file of the own share. Raises NotFound, Ambiguous."""
         body = {"name": name, "to": to, "replicas": replicas}
         return cast(Transfer, self._wire.json("POST", "/client/v1/uploads", body=body))
+
+    def link(self, what: str, seconds: int, choose: str | None) -> Link:
+        """A link to a file that is good for so long. Raises NotFound, or Ambiguous with the choices."""
+        body = {"what": what, "expires_seconds": seconds, "choose": choose}
+        return cast(Link, self._wire.json("POST", "/client/v1/links", body=body))
+
+    def document(self, file_id: str, form: str, seconds: int) -> bytes | Making:
+        """The document of that form ("meta4", "torrent") about a file, with links good for so long; or ask again."""
+        params: Params = {"expires_seconds": seconds}
+        path = f"/client/v1/links/{_segment(file_id)}/{_segment(form)}"
+        response = self._wire.send(Ask("GET", path, params=params))
+        if response.status_code != 202:
+            return response.content
+        wait = response.headers.get("Retry-After", "")
+        return Making(float(wait) if wait.isdecimal() else 1.0)
 
     def transfers(self, timeout: float = ANSWER_SECONDS) -> list[Transfer]:
         """All transfers, newest first, without their items."""

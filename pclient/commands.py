@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from pclient import __version__, adding, finding, transferring
+from pclient import __version__, adding, finding, linking, transferring
 from pclient.choosing import Wanted
 from pclient.client import Client
+from pclient.model import WrongUsage
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -176,6 +177,33 @@ def peers(client: Client, match: str) -> None:
 
 
 @click.command(cls=Verb)
+@click.argument("what", metavar="NAME|id:HEX|sha256:HEX")
+@click.option("--expires", metavar="TIME", default="1h", show_default=True, help="How long: 90s, 30m, 1h, at most 7d.")
+@click.option("--all", "everywhere", is_flag=True, help="Print one for each peer that has it.")
+@click.option("--meta4", is_flag=True, help="Save a NAME.meta4 for aria2 and the like: all peers, hashes of pieces.")
+@click.option("--torrent", is_flag=True, help="Save a NAME.torrent, with the peers as web seeds.")
+@click.option("--save", metavar="DIR", help="Where to save it [here].")
+@click.pass_obj
+def link(
+    client: Client, *, what: str, expires: str, everywhere: bool, meta4: bool, torrent: bool, save: str | None
+) -> None:
+    """Print a link by which curl, a browser and other tools can fetch a file.
+
+    Whoever has the link can fetch that file until it expires, from any peer that has it, without being a member.
+    Off a terminal, a line a link; with --meta4 or --torrent, where it was saved.
+    """
+    seconds = linking.seconds_of(expires)
+    if meta4 and torrent:
+        raise WrongUsage("say --meta4 or --torrent, one at a time")
+    if meta4 or torrent:
+        linking.document(client, what, seconds, "meta4" if meta4 else "torrent", save)
+    elif save is not None:
+        raise WrongUsage("--save goes with --meta4 or --torrent; to save the file itself: download NAME --save DIR")
+    else:
+        linking.link(client, what, seconds, everywhere)
+
+
+@click.command(cls=Verb)
 @click.argument("words", metavar="[[pause|resume|cancel] ID]", nargs=-1)
 @click.pass_obj
 def transfers(client: Client, words: tuple[str, ...]) -> None:
@@ -211,6 +239,7 @@ VERBS: tuple[click.Command, ...] = (
     remove,
     files,
     peers,
+    link,
     transfers,
     watch,
     status,

@@ -17,7 +17,7 @@ from pclient.text import harmless, short_id
 _MAX_OFFERED = 200
 _OF_SHELL = ("help", "quit")
 _LOCAL_ARGUMENT = frozenset({"add", "upload"})
-_NAME_ARGUMENT = frozenset({"download", "info", "remove", "files"})
+_NAME_ARGUMENT = frozenset({"download", "info", "remove", "files", "link"})
 _PEER_OPTIONS = frozenset({"--to", "--from", "--peer"})
 _ACTIONS = ("pause", "resume", "cancel")
 

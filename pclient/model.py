@@ -1,9 +1,10 @@
 """The client's words: the values of the client API as they arrive, and the few errors. No I/O.
 
-The values are the JSON of docs/REST_CONTRACT.md, typed and otherwise untouched: what `--json` prints is what the
+The values are the JSON of docs/REST.md, typed and otherwise untouched: what `--json` prints is what the
 PServer said.
 """
 
+from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 
@@ -133,13 +134,34 @@ class Files(TypedDict):
     complete: NotRequired[bool]
 
 
+class Link(TypedDict):
+    """A link to a file: at each holder, and at the first also to the documents about the file. ISO 8601."""
+
+    name: str
+    file_id: str
+    size: int
+    url: str
+    urls: list[str]
+    meta4_url: str
+    torrent_url: str
+    expires: str
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """A document about a file that is being made: ask again in `wait` seconds."""
+
+    wait: float
+
+
 class Source(TypedDict):
-    """A peer that a download reads from. `rate` in bytes a second."""
+    """A peer that a download reads from. `rate` in bytes a second; `pieces` and `bytes` are what it gave."""
 
     peer: Peer
     state: str
     rate: float
     pieces: int
+    bytes: int
     errors: int
     why: str | None
 
@@ -187,6 +209,7 @@ class Transfer(TypedDict):
     eta_seconds: float | None
     sources: list[Source]
     standstill: str | None
+    bottleneck: str | None
     error: Failure | None
     created: str
     ended: str | None

@@ -9,7 +9,7 @@ from pclient.table import Cell, Column, Table, word
 
 
 def transfers(found: Sequence[Transfer]) -> Table:
-    """Transfers. For programs: id, kind, state, bytes done, bytes in all, rate, label."""
+    """Transfers. For programs: id, kind, state, bytes done, bytes in all, rate, label, bottleneck."""
     columns = [
         Column("id"),
         Column("kind", rank=2),
@@ -18,6 +18,7 @@ def transfers(found: Sequence[Transfer]) -> Table:
         Column("of", right=True, rank=1),
         Column("rate", right=True, rank=3),
         Column("what", wraps=True),
+        Column("held up by", rank=4, wraps=True),
     ]
     return Table(columns, [_transfer_row(transfer) for transfer in found])
 
@@ -33,6 +34,7 @@ def _transfer_row(transfer: Transfer) -> list[Cell]:
         table.size(transfer["bytes_total"]),
         Cell(text.rate(transfer["rate"]) if running else "", str(int(transfer["rate"]))),
         word(transfer["label"]),
+        word(transfer["bottleneck"] or ""),
     ]
 
 
@@ -57,6 +59,8 @@ def transfer_facts(transfer: Transfer) -> Table:
         rows.append(("remaining", Cell(text.duration(transfer["eta_seconds"]), str(round(transfer["eta_seconds"])))))
     if transfer["standstill"]:
         rows.append(("waits", word(transfer["standstill"])))
+    if transfer["bottleneck"]:
+        rows.append(("held up by", word(transfer["bottleneck"])))
     if transfer["error"]:
         rows.append(("error", word(transfer["error"]["detail"])))
     rows.append(("begun", word(transfer["created"])))
@@ -71,6 +75,7 @@ def sources(found: Sequence[Source]) -> Table:
         Column("source", wraps=True),
         Column("state"),
         Column("rate", right=True),
+        Column("gave", right=True, rank=3),
         Column("pieces", right=True, rank=2),
         Column("errors", right=True, rank=1),
         Column("why", wraps=True),
@@ -80,6 +85,7 @@ def sources(found: Sequence[Source]) -> Table:
             word(source["peer"]["name"]),
             word(source["state"]),
             Cell(text.rate(source["rate"]), str(int(source["rate"]))),
+            table.size(source["bytes"]),
             word(source["pieces"]),
             word(source["errors"]),
             word(source["why"] or ""),

@@ -8,16 +8,21 @@ from urllib.parse import urlsplit
 from pclient.model import Refused, WrongUsage
 
 DEFAULT_URL = "http://127.0.0.1:8101"
+NAMES = frozenset({"PCLIENT_PSERVER_URL", "PCLIENT_TOKEN_FILE", "PCLIENT_DEBUG"})
 _MAX_TOKEN_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`url`: scheme, host and port of the own PServer's client API. `history_file`: of the shell."""
+    """`url`: scheme, host and port of the own PServer's client API. `history_file`: of the shell.
+
+    `warnings`: what the person should be told at the start, a line each.
+    """
 
     url: str
     token_file: Path
     history_file: Path
+    warnings: tuple[str, ...] = ()
 
 
 def settings_from(
@@ -35,6 +40,7 @@ def settings_from(
             token_file or values.get("PCLIENT_TOKEN_FILE") or state / "pserver" / "client-token"
         ).expanduser(),
         history_file=state / "pclient" / "history",
+        warnings=tuple(_warnings(values)),
     )
 
 
@@ -69,6 +75,14 @@ def _from_file(env_file: str | None) -> dict[str, str]:
     except (OSError, UnicodeError) as error:
         raise WrongUsage(f"cannot read the settings file {path}: {error}") from None
     return {name: value for name, value in read.items() if value is not None}
+
+
+def _warnings(values: Mapping[str, str]) -> list[str]:
+    if all(name in NAMES for name in values if name.startswith("PCLIENT_")):
+        return []
+    from protos.settings import unknown  # mostly there is nothing to say
+
+    return unknown(values, "PCLIENT_", NAMES)
 
 
 def _state_folder(values: Mapping[str, str]) -> Path:

@@ -11,22 +11,26 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from dotenv import dotenv_values
 
 from protos.addresses import AddressPolicy
+from protos.links import LinkVerifier
 from protos.tokens import Verifier
 from pserver import __version__
 from pserver.api.client_api import client_app
 from pserver.api.peer_api import peer_app
 from pserver.api.tus import TusUploads
 from pserver.api.web import MAX_JSON_BYTES, About
+from pserver.disk.digesting import Digesting
 from pserver.disk.folder import Folder
 from pserver.disk.scan import Scanner
 from pserver.disk.share import Share
 from pserver.exchange.download import Downloads
 from pserver.exchange.engine import Limits as DownloadLimits
+from pserver.exchange.links import Links
 from pserver.exchange.offers import Offers
 from pserver.exchange.resolve import Resolver
 from pserver.exchange.transfers import Transfers
@@ -48,6 +52,7 @@ CLIENT_BODY_BYTES = (8 << 20) + (64 << 10)  # a tus PATCH of 8 MiB
 CLIENT_THREADS = 4
 PEER_THREADS = 16
 _log = logging.getLogger("pserver")
+_Part = TypeVar("_Part")
 
 
 def main() -> int:
@@ -59,6 +64,8 @@ def main() -> int:
         print(f"pserver: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for line in settings.warnings:
+        _log.warning(line)
     try:
         return Process(settings).run()
     except (PServerError, OSError) as error:
@@ -95,34 +102,28 @@ class Process:
 
     def _build(self) -> None:
         settings = self._settings
-        state = StateFolder(settings.state_dir)
-        self._closers.append(state.close)
+        state = self._closing(StateFolder(settings.state_dir), StateFolder.close)
         identity = Identity(state, settings.network_key)
-        folder = Folder(settings.share_dir)
-        self._closers.append(folder.close)
-        share = Share(state.path / "index.sqlite", folder)
-        self._closers.append(share.close)
-        transfers = Transfers(state.path / "transfers.sqlite")
-        self._closers.append(transfers.close)
+        folder = self._closing(Folder(settings.share_dir), Folder.close)
+        share = self._closing(Share(state.path / "index.sqlite", folder), Share.close)
+        transfers = self._closing(Transfers(state.path / "transfers.sqlite"), Transfers.close)
 
         peer_late, client_late = Late(), Late()
         peer_limits = Limits(threads=PEER_THREADS, max_body_bytes=MAX_JSON_BYTES, upload_rate=settings.upload_rate)
-        self._peer_server = _bind(peer_late, settings.listen, peer_limits, "peer-api", "PSERVER_LISTEN")
-        self._closers.append(self._peer_server.stop)
+        bound = _bind(peer_late, settings.listen, peer_limits, "peer-api", "PSERVER_LISTEN")
+        self._peer_server = self._closing(bound, HttpServer.stop)
         client_limits = Limits(threads=CLIENT_THREADS, max_body_bytes=CLIENT_BODY_BYTES)
-        self._client_server = _bind(
-            client_late, settings.client_listen, client_limits, "client-api", "PSERVER_CLIENT_LISTEN"
-        )
-        self._closers.append(self._client_server.stop)
+        bound = _bind(client_late, settings.client_listen, client_limits, "client-api", "PSERVER_CLIENT_LISTEN")
+        self._client_server = self._closing(bound, HttpServer.stop)
 
         own = Peer(identity.peer_id, settings.name, advertised_url(settings, self._peer_server.port))
         about = About(own.peer_id, own.name, __version__)
         verifier = Verifier(own.peer_id, settings.network_key)
         policy = AddressPolicy(settings.on_loopback, settings.allowed_networks)
-        peers = PeerClient(identity.issuer, verifier, policy, ca_file=settings.ca_file)
-        self._closers.append(peers.close)
-        clients = [LocatorClient(address, identity.issuer) for address in settings.locators]
-        self._closers += [client.close for client in clients]
+        peers = self._closing(PeerClient(identity.issuer, verifier, policy, ca_file=settings.ca_file), PeerClient.close)
+        clients = [
+            self._closing(LocatorClient(address, identity.issuer), LocatorClient.close) for address in settings.locators
+        ]
 
         def room() -> int:
             return max(free_bytes(share) - settings.keep_free_bytes, 0)
@@ -133,21 +134,23 @@ class Process:
 
         himself = Self(own, __version__, settings.accept_uploads, room)
         membership = Membership(himself, share, clients, self._replaced)
-        neighbours = Neighbours(settings.neighbours, membership.neighbours, peers, own.peer_id)
-        self._closers.append(neighbours.stop)
+        neighbours = self._closing(
+            Neighbours(settings.neighbours, membership.neighbours, peers, own.peer_id), Neighbours.stop
+        )
 
         def locators() -> list[LocatorClient]:
             return [clients[number] for number in membership.order()]
 
         lookup = Lookup(Holdings(own, share, own_info), neighbours, peers, locators)
-        limits = DownloadLimits(reserve_bytes=settings.keep_free_bytes)
-        downloads = Downloads(folder, share, transfers, peers, lookup.find_holders, limits=limits)
-        self._closers.append(downloads.stop)
-        uploads = Uploads(transfers, peers, Placement(own.peer_id, locators), lambda: own.url)
-        self._closers.append(uploads.stop)
-        scanner = Scanner(share)
-        self._closers.append(scanner.stop)
-        self._closers.append(membership.stop)  # the first to stop: whoever looks up shall not be sent here any more
+        limits = DownloadLimits(reserve_bytes=settings.keep_free_bytes, rate=settings.download_rate)
+        downloads = Downloads(folder, share, transfers, peers, lookup.find_holders, limits=limits, own=own)
+        self._downloads = self._closing(downloads, Downloads.stop)
+        placement = Placement(own.peer_id, locators)
+        uploads = self._closing(Uploads(transfers, peers, placement, lambda: own.url), Uploads.stop)
+        digesting = self._closing(Digesting(share, state.path / "digests"), Digesting.stop)
+        resolver = Resolver(lookup, own.peer_id, networked=bool(clients))
+        scanner = self._closing(Scanner(share, busy=downloads.busy), Scanner.stop)
+        self._closing(membership, Membership.stop)  # the first to stop: nobody shall be sent here any more
         node = Node(
             Parts(
                 own=own,
@@ -159,15 +162,17 @@ class Process:
                 membership=membership,
                 neighbours=neighbours,
                 lookup=lookup,
-                resolver=Resolver(lookup, own.peer_id, networked=bool(clients)),
+                resolver=resolver,
                 transfers=transfers,
                 downloads=downloads,
                 uploads=uploads,
                 offers=Offers(share, transfers, Incoming(downloads, transfers), settings.accept_uploads),
+                serving=downloads.serving,
+                links=Links(own, identity.issuer, resolver, lookup, share=share, digesting=digesting, peers=peers),
             )
         )
-        self._tus = TusUploads(folder, lambda name: scanner.hash_now(folder.raw_name(name)))
-        peer_late.app = peer_app(node, about, verifier, time.time)
+        self._tus = TusUploads(folder, lambda name: scanner.hash_now(folder.raw_name(name)), settings.keep_free_bytes)
+        peer_late.app = peer_app(node, about, verifier, LinkVerifier(settings.network_key), time.time)
         client_late.app = client_app(
             node,
             self._tus,
@@ -188,18 +193,21 @@ class Process:
             uploads.begin,
         ]
 
+    def _closing(self, part: _Part, close: Callable[[_Part], object]) -> _Part:
+        """`part`, which is to be closed before all that were made before it."""
+        self._closers.append(lambda: close(part))
+        return part
+
     def _start(self) -> None:
         for start in self._starters:
             start()
-        _log.info(
-            "peer %s (%s) shares %s as %s", self._own.name, self._own.peer_id, self._settings.share_dir, self._own.url
-        )
-        _log.info("peer API on http://%s, client API on http://%s", *self._addresses())
-
-    def _addresses(self) -> tuple[str, str]:
-        return self._peer_server.address, self._client_server.address
+        own = self._own
+        _log.info("peer %s (%s) shares %s as %s", own.name, own.peer_id, self._settings.share_dir, own.url)
+        addresses = self._peer_server.address, self._client_server.address
+        _log.info("peer API on http://%s, client API on http://%s", *addresses)
 
     def _sweep(self) -> None:
+        self._downloads.tick()
         try:
             self._tus.tick(time.time())
         except PServerError as error:

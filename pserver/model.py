@@ -217,7 +217,11 @@ class OfferView:
 
 @dataclass(frozen=True, slots=True)
 class SourceView:
-    """A peer that a download reads from. `state`: ok, slow, banned or gone; `rate` in bytes/s."""
+    """A peer that a download reads from. `state`: ok, slow, banned or gone; `rate` in bytes/s.
+
+    `pieces` and `bytes` are what came from it and was right, `errors` requests to it that failed (and were made again,
+    to it or to others), `why` the last of these.
+    """
 
     peer: Peer
     state: str
@@ -225,6 +229,7 @@ class SourceView:
     pieces: int
     errors: int
     why: str | None = None
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +260,9 @@ class TransferView:
     """A transfer as it stands. `kind`: download, upload or incoming; `state`: queued, running, paused, done,
     failed or cancelled. `rate` in bytes/s; `eta_seconds` None if unknown; times are Unix seconds.
 
-    `standstill`: why nothing moves. `error`: (code, detail). `items` is empty in a list of transfers.
+    `standstill`: why nothing moves. `bottleneck`: what it waits for most while it runs, in words: "disk", "peer b is
+    slow", "rate limit", "processor", "no source". `sources` of one that ended: what each gave. `error`: (code,
+    detail). In a list of transfers `items` is empty, and so are the `sources` of those that ended.
     """
 
     id: str
@@ -275,6 +282,7 @@ class TransferView:
     sources: tuple[SourceView, ...] = ()
     targets: tuple[TargetView, ...] = ()
     items: tuple[ItemView, ...] = ()
+    bottleneck: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,20 @@ It only brings the parts together; what it says and raises stands in verbs.py.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from protos.names import check_prefix
 from protos.tokens import Issuer
 from pserver.api.verbs import OpenedFile, StatusView
+from pserver.digests import Digests, LinkView, Making, Offered
 from pserver.disk.scan import Scanner
 from pserver.disk.share import Share
+from pserver.disk.small import read_small
 from pserver.exchange.download import Downloads
+from pserver.exchange.links import Links
 from pserver.exchange.offers import Offers
 from pserver.exchange.resolve import Resolver
+from pserver.exchange.serving import Serving
 from pserver.exchange.transfer import Transfer, Wanted
 from pserver.exchange.transfers import Transfers
 from pserver.exchange.upload import Uploads
@@ -37,7 +41,9 @@ from pserver.model import (
 from pserver.network.lookup import Lookup
 from pserver.network.membership import Membership
 from pserver.network.neighbours import Neighbours
+from pserver.pieces import SmallFile, Want, decode_manifest, piece_count_for
 from pserver.remote.locator_client import LocatorClient
+from pserver.remote.swarm_messages import SwarmNews
 
 _FILES_PAGE = 500
 _MAX_FILES_PAGE = 2000
@@ -63,6 +69,8 @@ class Parts:
     downloads: Downloads
     uploads: Uploads
     offers: Offers
+    serving: Serving
+    links: Links
 
 
 class Node:
@@ -81,16 +89,46 @@ class Node:
         return self._parts.lookup.relay(request, asker)
 
     def manifest(self, file_id: bytes) -> tuple[bytes, bytes | None]:
+        partial = self._parts.serving.manifest(file_id)  # before the share: what lands meanwhile is in both
+        if partial is not None:
+            return partial
         found = self._parts.share.manifest(file_id)
         if found is None:
             raise NotFound("this peer has no such file")
         return found.encode(), None
 
     def open_file(self, file_id: bytes) -> OpenedFile:
+        partial = self._parts.serving.open(file_id)
+        if partial is not None:
+            file, name, size, bitfield = partial
+            return OpenedFile(file, name, file_id, size, bitfield=bitfield)
         found = self._parts.share.by_file_id(file_id)
         if found is None:
             raise NotFound("this peer has no such file")
         return self._open(found)
+
+    def open_piece(self, file_id: bytes, want: Want, asker: str) -> tuple[OpenedFile, range | None]:
+        opened, serving = self.open_file(file_id), self._parts.serving
+        try:
+            pieces = serving.give(file_id, piece_count_for(opened.size), opened.bitfield, want, asker)
+        except PServerError:
+            opened.file.close()
+            raise
+        return replace(opened, file=serving.sending(file_id, opened.file)), pieces
+
+    def swarm(self, file_id: bytes, asker: Peer, has: bytes) -> SwarmNews:
+        encoded, here = self.manifest(file_id)
+        count = decode_manifest(encoded, file_id).piece_count
+        return self._parts.serving.news(file_id, count, here, asker, has)
+
+    def bundle(self, file_ids: Sequence[bytes], most_bytes: int) -> list[SmallFile]:
+        return read_small(self._parts.share, file_ids, most_bytes)
+
+    def offered(self, file_id: bytes) -> Offered:
+        return self._parts.links.offered(file_id)
+
+    def own_digests(self, file_id: bytes) -> Digests | Making:
+        return self._parts.links.own_digests(file_id)
 
     def take_offer(self, offer: Offer, asker: str) -> OfferView:
         return self._parts.offers.take(offer, asker)
@@ -162,6 +200,12 @@ class Node:
         if wanted > _MAX_REPLICAS:
             raise InvalidRequest(f"at most {_MAX_REPLICAS} peers can be asked to hold a file at once")
         return self.transfer(self._parts.uploads.start(file, targets, wanted).id)
+
+    def link(self, what: str, seconds: int, choose: str | None) -> LinkView:
+        return self._parts.links.link(what, seconds, choose)
+
+    def find_digests(self, file_id: bytes) -> Digests | Making:
+        return self._parts.links.find_digests(file_id)
 
     def transfers(self) -> list[TransferView]:
         return self._parts.downloads.views()

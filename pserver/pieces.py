@@ -74,6 +74,33 @@ class Manifest:
         return blake3(self.encode()).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Pieces of which another peer may choose up to `most` in a row to send, and those that the asker has, if it says.
+
+    Both packed (bit 7 of byte 0 first). `choices` begins with piece `first`, a multiple of 8.
+    """
+
+    first: int
+    choices: bytes
+    most: int = 1
+    has: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SmallFile:
+    """A file of at most one piece, as one of several that are read or sent together.
+
+    `state`: here, gone, changed, large (it has more than one piece) or later (the answer was full before it). The
+    encoded `manifest` and the `content` are empty unless it is here.
+    """
+
+    file_id: bytes
+    state: str
+    manifest: bytes = b""
+    content: bytes = b""
+
+
 def decode_manifest(encoded: bytes, file_id: bytes) -> Manifest:
     """The manifest in `encoded`, proved to be the one of `file_id`; else BadManifest."""
     if blake3(encoded).digest() != file_id:
@@ -88,7 +115,9 @@ def decode_manifest(encoded: bytes, file_id: bytes) -> Manifest:
         raise BadManifest("the manifest's sizes are not allowed")
     if len(piece_hashes) != piece_count_for(size) * HASH_BYTES:
         raise BadManifest("the manifest has the wrong number of pieces")
-    return Manifest(size, piece_size, sha256, piece_hashes)
+    manifest = Manifest(size, piece_size, sha256, piece_hashes)
+    vars(manifest)["file_id"] = file_id  # just proved: need not be hashed again
+    return manifest
 
 
 def max_manifest_bytes(file_bytes: int) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from protos.addresses import Network, check_url
+from protos.settings import Asked, lies_open
 
 MIN_KEY_BYTES = 32
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,64}")
@@ -25,7 +26,10 @@ class WrongSetting(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of a peer's settings. Sizes in bytes, rates in bytes a second; (host, port) for addresses."""
+    """All of a peer's settings. Sizes in bytes, rates in bytes a second; (host, port) for addresses.
+
+    `warnings`: what the person should be told at the start, a line each.
+    """
 
     name: str
     listen: tuple[str, int]
@@ -38,11 +42,13 @@ class Settings:
     network_key: bytes | None
     accept_uploads: bool
     upload_rate: int | None
+    download_rate: int | None
     keep_free_bytes: int
     allowed_networks: tuple[Network, ...]
     client_hosts: tuple[str, ...]
     ca_file: str | None
     log_level: str
+    warnings: tuple[str, ...]
 
     @property
     def on_loopback(self) -> bool:
@@ -53,6 +59,7 @@ class Settings:
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Check everything; raises WrongSetting for the first that is wrong."""
     read = _Reader(environment)
+    is_open = read.value("PSERVER_OPEN", "0", _switch)
     settings = Settings(
         name=read.value("PSERVER_NAME", socket.gethostname()[:64] or "peer", _name),
         listen=read.value("PSERVER_LISTEN", "127.0.0.1:8001", host_and_port),
@@ -65,13 +72,15 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         network_key=read.secret("PSERVER_NETWORK_KEY"),
         accept_uploads=read.value("PSERVER_ACCEPT_UPLOADS", "on", _switch),
         upload_rate=read.value("PSERVER_UPLOAD_RATE", "", _rate),
+        download_rate=read.value("PSERVER_DOWNLOAD_RATE", "", _rate),
         keep_free_bytes=read.value("PSERVER_KEEP_FREE", "256M", _size),
         allowed_networks=read.value("PSERVER_ALLOWED_NETWORKS", "", _networks),
         client_hosts=read.value("PSERVER_CLIENT_HOSTS", "", _words),
         ca_file=read.value("PSERVER_CA_FILE", "", _readable),
         log_level=read.value("PSERVER_LOG_LEVEL", "info", _log_level),
+        warnings=read.warnings(),  # the last: by now all settings were read
     )
-    if settings.network_key is None and not settings.on_loopback and not read.value("PSERVER_OPEN", "0", _switch):
+    if settings.network_key is None and not settings.on_loopback and not is_open:
         raise WrongSetting(
             "PSERVER_NETWORK_KEY: off loopback a network needs a key; give one, or PSERVER_OPEN=1 to let anybody in"
         )
@@ -104,7 +113,12 @@ def host_and_port(text: str) -> tuple[str, int]:
 
 class _Reader:
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+        self._environment = Asked(environment)
+        self._open: list[str] = []
+
+    def warnings(self) -> tuple[str, ...]:
+        """What should be told, once everything was read: names that are none, secrets that lie open."""
+        return (*self._environment.unknown("PSERVER_"), *self._open)
 
     def value(self, name: str, default: str, parse: Callable[[str], _T]) -> _T:
         text = self._environment.get(name, "").strip() or default
@@ -117,6 +131,7 @@ class _Reader:
         """The secret in NAME, or in the file that NAME_FILE names."""
         text, path = self._environment.get(name, ""), self._environment.get(f"{name}_FILE", "")
         if path:
+            self._open += lies_open(f"{name}_FILE", Path(path))
             try:
                 text = Path(path).expanduser().read_text().strip()
             except (OSError, UnicodeDecodeError) as error:

@@ -10,7 +10,7 @@ from pserver.api import client_api, peer_api
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
-REST = (ROOT / "docs" / "REST_CONTRACT.md").read_text()
+REST = (ROOT / "docs" / "REST.md").read_text()
 _SETTING = re.compile(r"\b(?:LOCATOR|PSERVER|PCLIENT)_[A-Z_]+[A-Z]\b")
 _INTERNAL = {"LOCATOR_AUDIENCE"}  # constants that only look like settings
 
@@ -32,7 +32,7 @@ def test_every_setting_is_in_the_readme() -> None:
 
 
 def test_the_docs_name_no_setting_that_does_not_exist() -> None:
-    written = _settings_in("README.md", ".env.example", "docs/ARCHITECTURE.md", "docs/REST_CONTRACT.md")
+    written = _settings_in("README.md", ".env.example", "docs/ARCHITECTURE.md", "docs/REST.md")
     known = _code_settings()
     assert not {name for name in written if name not in known and name.removesuffix("_FILE") not in known}
 

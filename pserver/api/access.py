@@ -1,7 +1,7 @@
 """Who may ask: one guard an API, run before every request.
 
-Both deny by default. A route is reachable only if a guard knows it: by the scope that its token must have (peer
-API), or by the person's token (client API); what is public is listed by name.
+Both deny by default. A route is reachable only if a guard knows it: by the scope that its token must have or by
+the link in its path (peer API), or by the person's token (client API); what is public is listed by name.
 """
 
 import hmac
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from flask import Request, g, request
 
+from protos.links import Link, LinkVerifier
 from protos.tokens import Claims, InvalidToken, Verifier
 from pserver.api.problems import Problem
 from pserver.api.web import SAFE_METHODS
@@ -18,16 +19,26 @@ OPENAPI = "openapi.spec"  # the endpoint that APIFlask gives /openapi.json
 
 
 def peer_guard(
-    verifier: Verifier, scopes: Mapping[str, str], public: frozenset[str], now: Callable[[], float]
+    verifier: Verifier,
+    scopes: Mapping[str, str],
+    public: frozenset[str],
+    now: Callable[[], float],
+    *,
+    links: LinkVerifier,
+    linked: frozenset[str],
 ) -> Guard:
     """The guard of the peer API. `scopes`: which scope each endpoint's token must have; `now` gives Unix time.
 
-    A route with a file_id in its path needs a token for that file. What the token says is `asker()`.
+    A route with a file_id in its path needs a token for that file. What the token says is `asker()`. The endpoints in
+    `linked` are opened by the link in their path and by nothing else; what it says is `linked()`.
     """
 
     def guard() -> None:
         endpoint = request.endpoint
         if endpoint is None or endpoint in public:  # None: no such route, which the router says itself
+            return
+        if endpoint in linked:
+            g.link = links.check(str((request.view_args or {}).get("link", "")), now())
             return
         scope = scopes.get(endpoint)
         if scope is None:
@@ -42,6 +53,12 @@ def asker() -> str:
     """The peer id (hex) that sent this request, as its checked token says."""
     claims: Claims = g.claims
     return claims.issuer
+
+
+def linked() -> Link:
+    """The link that this request shows, checked."""
+    link: Link = g.link
+    return link
 
 
 def client_guard(token: str, hosts: Iterable[str], public: frozenset[str]) -> Guard:

@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
+from protos.links import link_url
 from pserver.api.verbs import StatusView
+from pserver.digests import LinkView
 from pserver.model import (
     FileEntry,
     FileGroup,
@@ -59,6 +61,22 @@ def files_page_to_json(files: list[FileEntry], next_page_token: str) -> Json:
     return {"files": [entry_to_json(entry) for entry in files], "next_page_token": next_page_token}
 
 
+def link_to_json(link: LinkView) -> Json:
+    """A link: its URL at each holder, and at the first also those of the documents about the file."""
+    file = link.offered
+    urls = [link_url(base, link.token, file.name) for base in file.holders]
+    return {
+        "name": file.name,
+        "file_id": file.file_id.hex(),
+        "size": file.size,
+        "url": urls[0],
+        "urls": urls,
+        "meta4_url": link_url(file.holders[0], link.token, file.name, "meta4"),
+        "torrent_url": link_url(file.holders[0], link.token, file.name, "torrent"),
+        "expires": iso(link.expires),
+    }
+
+
 def offer_to_json(offer: OfferView) -> Json:
     """How far an offer is."""
     return {
@@ -105,6 +123,7 @@ def transfer_line_to_json(transfer: TransferView) -> Json:
         "rate": transfer.rate,
         "eta_seconds": transfer.eta_seconds,
         "standstill": transfer.standstill,
+        "bottleneck": transfer.bottleneck,
         "error": transfer.error and {"code": transfer.error[0], "detail": transfer.error[1]},
         "created": iso(transfer.created),
         "ended": None if transfer.ended is None else iso(transfer.ended),
@@ -162,6 +181,7 @@ def _source_to_json(source: SourceView) -> Json:
         "state": source.state,
         "rate": source.rate,
         "pieces": source.pieces,
+        "bytes": source.bytes,
         "errors": source.errors,
         "why": source.why,
     }

@@ -16,6 +16,7 @@ from pserver.api.answers import (
     files_page_to_json,
     groups_page_to_json,
     groups_to_json,
+    link_to_json,
     peer_files_page_to_json,
     peers_page_to_json,
     status_to_json,
@@ -23,12 +24,14 @@ from pserver.api.answers import (
     transfer_to_json,
 )
 from pserver.api.content import send
-from pserver.api.openapi import CONTENT_HEADERS, errors, gives_bytes, gives_json
+from pserver.api.documents import FORMS, being_made, document
+from pserver.api.openapi import CONTENT_HEADERS, errors, gives_bytes, gives_headers, gives_json
 from pserver.api.tus import TusUploads
 from pserver.api.tus_api import TUS_OPERATIONS, TUS_STATUSES, tus_routes
 from pserver.api.verbs import ClientVerbs
 from pserver.api.web import About, answer, json_routes, make_app
-from pserver.model import TransferView
+from pserver.digests import Making
+from pserver.model import NotFound, TransferView
 from pserver.remote.lookup_json import entry_to_json
 
 PUBLIC = frozenset({"client.healthz", OPENAPI})
@@ -56,7 +59,7 @@ def client_app(
     guard = client_guard(token, hosts, PUBLIC)
     both = [routes, tus_routes]
     app = make_app("Client API", about.version, guard, both, statuses=TUS_STATUSES, more=TUS_OPERATIONS)
-    app.extensions.update(node=node, uploads=uploads, now=now)
+    app.extensions.update(node=node, uploads=uploads, now=now, about=about)
     return app
 
 
@@ -179,6 +182,37 @@ def downloads(body: dict[str, Any]) -> Response:
 def uploads(body: dict[str, Any]) -> Response:
     """Begin to make other peers hold a file of the own share."""
     return _begun(_node().start_upload(body["name"], tuple(body["to"]), body["replicas"]), 202)
+
+
+@routes.post("/client/v1/links")
+@routes.input(schemas_in.LinkIn, arg_name="body")
+@routes.output(schemas_out.Link, description="The link, at each holder")
+@routes.doc(security="Bearer", responses=errors({**_LOOKED_UP, 400: "No JSON, or `what` is neither name nor id",
+            404: "Nobody who was asked has it", 409: _AMBIGUOUS}))  # fmt: skip
+def links(body: dict[str, Any]) -> Response:
+    """A link to a file that any tool can fetch without being a member, from any holder, until it ends."""
+    return answer(link_to_json(_node().link(body["what"], body["expires_seconds"], body["choose"])))
+
+
+@routes.get("/client/v1/links/<file_id>/<form>")
+@routes.input(schemas_in.LinkedQuery, location="query", arg_name="query")
+@routes.output(schemas_out.Making, status_code=202, description="It is being made: ask again")
+@routes.doc(security="Bearer", responses=errors({**_LOOKED_UP, 400: "The file id is malformed",
+            404: "Nobody who was asked has it, or there is no such form", 409: "The file changed on disk"}, {
+    200: {"description": "The document, with a link to each holder in it",
+          "content": {"application/metalink4+xml": {}, "application/x-bittorrent": {}}},
+    202: gives_headers("It is being made: ask again", {"Retry-After": "Seconds after which to ask again"}),
+}))  # fmt: skip
+def linked(file_id: str, form: str, query: dict[str, Any]) -> Response:
+    """A document about a file for other tools: `form` is meta4 (Metalink) or torrent."""
+    if form not in FORMS:
+        raise NotFound("there is no such form of a link: meta4 and torrent are")
+    link = _node().link(f"id:{file_id}", query["expires_seconds"], None)
+    digests = _node().find_digests(link.offered.file_id)
+    if isinstance(digests, Making):
+        return being_made(digests)
+    about = cast(About, current_app.extensions["about"])
+    return document(form, link.offered, digests, link.token, about.version)
 
 
 @routes.get("/client/v1/transfers")

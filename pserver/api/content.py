@@ -5,6 +5,9 @@ which sends Content-Length bytes of it and asks `still_same()` before the last o
 """
 
 import base64
+import io
+import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from urllib.parse import quote
 
@@ -14,12 +17,40 @@ from werkzeug.wsgi import wrap_file
 from pserver.api.problems import Problem
 from pserver.api.ranges import Span, Unsatisfiable, content_range, covers, select
 from pserver.api.verbs import OpenedFile, SharedBytes
-from pserver.pieces import piece_size_for
+from pserver.pieces import Want, piece_size_for
+from pserver.remote.swarm_messages import want_from_headers
 
 BYTES_MIMETYPE = "application/octet-stream"
 _READ_BYTES = 256 * 1024
+_MOST_PARTS = 1000  # of one writev: the kernel takes 1,024
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !#$&+-.^_`|~()[]{}@,=")
 _ATTRIBUTE = "!#$&+-.^_`|~"  # what RFC 8187 lets stand unquoted, beside letters and digits
+
+
+def wanted() -> Want | None:
+    """The pieces of which this GET lets us choose one; None: it asks for what its Range says. InvalidRequest."""
+    want = request.headers.get("P2P-Want")
+    if want is None or request.method != "GET":
+        return None
+    return want_from_headers(want, request.headers.get("P2P-Bitfield"))
+
+
+def send_pieces(opened: OpenedFile, pieces: range | None) -> Response:
+    """The answer to a GET that let us choose: those pieces; None: we have none of those it wants."""
+    with ExitStack() as stack:
+        stack.callback(opened.file.close)
+        if pieces is None:
+            raise Problem(404, "no-piece", "this peer has none of those pieces", bitfield_header(opened.bitfield))
+        size = piece_size_for(opened.size)
+        span = Span(pieces.start * size, min(pieces.stop * size, opened.size) - 1)
+        headers = {
+            "ETag": f'"{opened.file_id.hex()}"',
+            "Content-Range": content_range(span, opened.size),
+            "Content-Length": str(span.length),
+            **bitfield_header(opened.bitfield),
+        }
+        stack.pop_all()
+        return _stream(opened.file, span, 206, headers)
 
 
 def send(opened: OpenedFile) -> Response:
@@ -40,6 +71,20 @@ def send(opened: OpenedFile) -> Response:
             return Response(status=status, headers=headers, mimetype=BYTES_MIMETYPE)
         stack.pop_all()
         return _stream(opened.file, span or whole, status, headers)
+
+
+def send_parts(name: str, parts: Sequence[bytes]) -> Response:
+    """These bytes as an answer. They go the way of files: paced as those are, and without holding a thread."""
+    made = io.FileIO(os.memfd_create(name), "r+b")
+    try:
+        length = sum(os.writev(made.fileno(), parts[at : at + _MOST_PARTS]) for at in range(0, len(parts), _MOST_PARTS))
+        made.seek(0)
+        body = wrap_file(request.environ, made, _READ_BYTES)
+    except BaseException:
+        made.close()
+        raise
+    headers = {"Content-Length": str(length)}
+    return Response(body, headers=headers, mimetype=BYTES_MIMETYPE, direct_passthrough=True)
 
 
 class Bounded:

@@ -1,6 +1,7 @@
 """The peer API: what a peer offers to the other members of its network. It translates and nothing else.
 
-`SCOPES` is the whole list of what a token opens; a route that is not in it is closed (see access.py).
+`SCOPES` is the whole list of what a token opens, `LINKED` of what a link does (link_api.py); a route that is in
+neither is closed (see access.py).
 """
 
 from collections.abc import Callable
@@ -9,22 +10,32 @@ from typing import Any, cast
 from apiflask import APIFlask
 from flask import Response, current_app
 
+from protos.links import LinkVerifier
 from protos.tokens import Verifier
 from pserver.api import schemas_in, schemas_out
 from pserver.api.access import OPENAPI, asker, peer_guard
 from pserver.api.answers import offer_to_json
-from pserver.api.content import BYTES_MIMETYPE, bitfield_header, send
-from pserver.api.openapi import CONTENT_HEADERS, errors, gives_bytes, gives_json
+from pserver.api.content import BYTES_MIMETYPE, bitfield_header, send, send_parts, send_pieces, wanted
+from pserver.api.documents import being_made
+from pserver.api.link_api import LINKED
+from pserver.api.link_api import routes as link_routes
+from pserver.api.openapi import CONTENT_HEADERS, errors, gives_bytes, gives_headers, gives_json
 from pserver.api.verbs import PeerVerbs
 from pserver.api.web import About, answer, json_routes, make_app
-from pserver.model import InvalidRequest, Offer
+from pserver.digests import Making
+from pserver.model import InvalidRequest, Offer, Peer
+from pserver.remote.bundle_frames import MAX_BUNDLE_BYTES, checked_ids, frames_of
 from pserver.remote.lookup_json import answer_to_json, request_from_json
+from pserver.remote.swarm_messages import bitfield_from_text, news_to_json
 
 SCOPES = {
     "peer.ping": "ping",
     "peer.lookups": "lookup",
     "peer.manifest": "file",
     "peer.file": "file",
+    "peer.swarm": "file",
+    "peer.digests": "file",
+    "peer.bundles": "bundle",
     "peer.offers": "offer",
     "peer.offer": "offer",
     "peer.withdraw": "offer",
@@ -36,9 +47,15 @@ _DENIED = {401: "No valid token of this network with this scope and file"}
 routes = json_routes("peer")
 
 
-def peer_app(node: PeerVerbs, about: About, verifier: Verifier, now: Callable[[], float]) -> APIFlask:
-    """The peer API as a WSGI application. `verifier`: for tokens meant for this peer; `now` gives Unix time."""
-    app = make_app("Peer API", about.version, peer_guard(verifier, SCOPES, PUBLIC, now), [routes])
+def peer_app(
+    node: PeerVerbs, about: About, verifier: Verifier, links: LinkVerifier, now: Callable[[], float]
+) -> APIFlask:
+    """The peer API as a WSGI application.
+
+    `verifier`: for tokens meant for this peer; `links`: for links of its network; `now` gives Unix time.
+    """
+    guard = peer_guard(verifier, SCOPES, PUBLIC, now, links=links, linked=LINKED)
+    app = make_app("Peer API", about.version, guard, [routes, link_routes])
     app.extensions.update(node=node, about=about)
     return app
 
@@ -86,14 +103,55 @@ def manifest(file_id: str) -> Response:
 @routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "The file id is malformed",
             404: "This peer has nothing of that file (not-found), or lacks a piece of the range (no-piece)",
             409: "The file changed on disk", 412: "If-Match names another file",
-            416: "The range is beyond the file"}, {
+            416: "The range is beyond the file", 503: "Too many are being sent pieces of it"}, {
     200: gives_bytes("The whole file", {**CONTENT_HEADERS, **_BITFIELD}),
     206: gives_bytes("The range asked for", {"Content-Range": "Which bytes", **CONTENT_HEADERS, **_BITFIELD}),
     304: {"description": "If-None-Match names this file"},
 }))  # fmt: skip
 def file(file_id: str) -> Response:
-    """The bytes of a file, or one range of them."""
-    return send(_node().open_file(_id_bytes(file_id)))
+    """The bytes of a file, or one range of them. With P2P-Want: one piece of those that it names, chosen here."""
+    want = wanted()
+    if want is None:
+        return send(_node().open_file(_id_bytes(file_id)))
+    return send_pieces(*_node().open_piece(_id_bytes(file_id), want, asker()))
+
+
+@routes.post("/peer/v1/swarms/<file_id>")
+@routes.input(schemas_in.SwarmIn, arg_name="body")
+@routes.output(schemas_out.Swarm, description="The pieces that are here, and who else fetches the file from this peer")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "The file id is malformed",
+            404: "This peer has nothing of that file"}))  # fmt: skip
+def swarm(file_id: str, body: dict[str, Any]) -> Response:
+    """Tell that the asking peer fetches this file, and hear who else does."""
+    peer = Peer(asker(), body["name"], body["url"])
+    news = _node().swarm(_id_bytes(file_id), peer, bitfield_from_text(body["bitfield"]))
+    return answer(news_to_json(news))
+
+
+@routes.post("/peer/v1/bundles")
+@routes.input(schemas_in.Bundle, arg_name="body", validation=False)
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "The list of file ids is malformed or too long",
+            503: "The share is away"}, {
+    200: gives_bytes("A frame for each id, in that order: its state, its manifest and its bytes", {}),
+}))  # fmt: skip
+def bundles(body: dict[str, Any]) -> Response:
+    """Many small files (of one piece at most) in one answer; each proves itself."""
+    files = _node().bundle(checked_ids(body.get("file_ids")), MAX_BUNDLE_BYTES)
+    return send_parts("bundle", list(frames_of(files)))
+
+
+@routes.get("/peer/v1/digests/<file_id>")
+@routes.output(schemas_out.Making, status_code=202, description="They are being made: ask again")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "The file id is malformed",
+            404: "This peer has nothing of that file", 409: "The file changed on disk",
+            503: "They cannot be made now"}, {
+    200: gives_bytes("The encoded digests: SHA-1 and SHA-256 of the file's pieces", {}),
+    202: gives_headers("They are being made: ask again", {"Retry-After": "Seconds after which to ask again"}),
+}))  # fmt: skip
+def digests(file_id: str) -> Response:
+    """What other tools know a file by, for a peer that makes a document about it. Made when somebody asks."""
+    made = _node().own_digests(_id_bytes(file_id))
+    return being_made(made) if isinstance(made, Making) else Response(made.encode(), mimetype=BYTES_MIMETYPE)
 
 
 @routes.post("/peer/v1/offers")

@@ -14,6 +14,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from protos.links import hide
 from protos.names import InvalidName
 from protos.tokens import InvalidToken
 from pserver.api.answers import choices_to_json, json_bytes
@@ -108,7 +109,7 @@ def _of_framework(error: HTTPException) -> Response:
 
 def _of_failure(error: Exception) -> Response:
     number = secrets.token_hex(4)
-    LOG.error("internal error %s: %s %s", number, request.method, request.path, exc_info=error)
+    LOG.error("internal error %s: %s %s", number, request.method, hide(request.path), exc_info=error)
     return problem(500, "internal", f"internal error, quote {number}", id=number)
 
 

@@ -1,6 +1,7 @@
 """The shapes of the JSON and queries that come in: they are checked against these, and described by them.
 
-Lookups of other peers are described here but checked by lookup_json.py, which is much faster on a large one.
+Lookups and bundles of other peers are described here but checked by lookup_json.py and bundle_frames.py, which are
+much faster on a large one.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from marshmallow.fields import Integer, List, Nested, String
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from protos.addresses import check_url
+from protos.links import MAX_LINK_SECONDS
 from protos.names import check_name, check_prefix
 from pserver.pieces import MAX_FILE_BYTES
+from pserver.remote.bundle_frames import MAX_BUNDLE_FILES
 from pserver.remote.lookup_json import (
     KINDS,
     MAX_DEADLINE_MS,
@@ -58,6 +61,10 @@ def _text(default: str | None = None, most: int = 1_024) -> String:
     return String(load_default=default, validate=Length(max=most))
 
 
+def _expires_seconds() -> Integer:
+    return Integer(load_default=3600, validate=Range(1, MAX_LINK_SECONDS))
+
+
 class PingQuery(Schema):
     nonce = String(required=True, validate=Regexp(r"[0-9a-fA-F]{16,64}\Z", error="must be 16 to 64 hex digits"))
 
@@ -84,6 +91,10 @@ class Lookup(Schema):
     max_holders = Integer(validate=Range(0, MAX_HOLDERS))
 
 
+class Bundle(Schema):
+    file_ids = List(hex_digits(64), required=True, validate=Length(1, MAX_BUNDLE_FILES))
+
+
 class OfferIn(Schema):
     """Unknown members are passed over: a newer peer may say more."""
 
@@ -95,6 +106,17 @@ class OfferIn(Schema):
     name = String(required=True, validate=_checked(check_name))
     sha256 = hex_digits(64)
     url = String(required=True, validate=_checked(check_url))
+
+
+class SwarmIn(Schema):
+    """Unknown members are passed over."""
+
+    class Meta:
+        unknown = "exclude"
+
+    url = String(required=True, validate=_checked(check_url))
+    name = String(required=True, validate=Regexp(r"[^\x00-\x1f\x7f-\x9f]{1,64}\Z", error="must be a peer's name"))
+    bitfield = String(required=True, validate=Length(max=200_000), metadata={"description": "BASE64, as P2P-Bitfield"})
 
 
 class SearchQuery(Schema):
@@ -128,6 +150,16 @@ class DownloadIn(Schema):
     as_name = String(data_key="as", load_default=None, allow_none=True, validate=_checked(check_name))
     from_peer = String(data_key="from", load_default=None, allow_none=True, validate=Length(1, 64))
     choose = String(load_default=None, allow_none=True, validate=OneOf(["most"]))
+
+
+class LinkIn(Schema):
+    what = String(required=True, validate=Length(1, 1_100), metadata={"description": "NAME, id:HEX or sha256:HEX"})
+    expires_seconds = _expires_seconds()
+    choose = String(load_default=None, allow_none=True, validate=OneOf(["most"]))
+
+
+class LinkedQuery(Schema):
+    expires_seconds = _expires_seconds()
 
 
 class UploadIn(Schema):

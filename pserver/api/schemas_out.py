@@ -113,12 +113,38 @@ class LookupAnswer(FoundPage):
     files = List(Nested(FileEntry), required=True)
 
 
+class SwarmPeer(Schema):
+    peer = Nested(Peer, required=True)
+    bitfield = _given()
+
+
+class Swarm(Schema):
+    bitfield = _maybe()
+    peers = List(Nested(SwarmPeer), required=True)
+
+
 class Offer(Schema):
     offer_id = _given()
     state = _given()
     bytes_done = _count()
     name = _given()
     error = _maybe()
+
+
+class Making(Schema):
+    bytes_done = _count()
+    size = _count()
+
+
+class Link(Schema):
+    name = _given()
+    file_id = hex_digits(64)
+    size = _count()
+    url = _given()
+    urls = List(String(), required=True)
+    meta4_url = _given()
+    torrent_url = _given()
+    expires = _given()
 
 
 class Skipped(Schema):
@@ -179,6 +205,7 @@ class Source(Schema):
     rate = Float(required=True)
     pieces = _count()
     errors = _count()
+    bytes = _count()
     why = _maybe()
 
 
@@ -216,6 +243,7 @@ class Transfer(Schema):
     rate = Float(required=True)
     eta_seconds = Float(required=True, allow_none=True)
     standstill = _maybe()
+    bottleneck = _maybe()
     error = Nested(Failure, required=True, allow_none=True)
     created = _given()
     ended = _maybe()

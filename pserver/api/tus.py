@@ -2,14 +2,17 @@
 
 Rules of this file (tus_api.py translates them to HTTP, tus_files.py does the writing):
 
-- The name and the room are checked when an upload is created; what open uploads still lack counts as taken.
+- The name and the room are checked when an upload is created; what open uploads still lack counts as taken, and so
+  does the room that is to stay free.
 - One append at a time an upload, only at its offset, never beyond its size. An append whose checksum is wrong keeps
   nothing.
 - The offset told after a crash never exceeds what is durable: data is synced at least every 64 MiB or 2 s of an
   upload, and the offset recorded after that. While the process lives it tells what it has written.
 - The append that completes a file places it in the share, never replacing another, and then says so to `committed`.
-  If that fails, the next (empty) append or `tick` tries again. A finished upload is remembered until it expires.
-- An upload expires 24 hours after its last append.
+  If that fails, the next (empty) append or `tick` tries again. What is about to be placed is recorded with its inode
+  before, so the final name is known after a crash at any point.
+- An upload expires an hour after its last append. A finished one is remembered for ten minutes, for a client that
+  lost the answer; of more than a thousand, the oldest are forgotten sooner. Only open ones are limited in number.
 """
 
 import base64
@@ -24,15 +27,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from protos.names import check_name
-from pserver.api.tus_files import PartialFolder, Record, UploadFiles, base_of
+from pserver.api.tus_files import DataGone, PartialFolder, Record, UploadFiles, base_of
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, PServerError, Unavailable
 from pserver.pieces import MAX_FILE_BYTES
+from pserver.sizes import human_size
 
 LOG = logging.getLogger(__name__)
-LIFETIME_SECONDS = 24 * 3600
+LIFETIME_SECONDS = 3600  # of an open upload, after its last append
+FINISHED_SECONDS = 600
 SYNC_BYTES = 64 * 1024 * 1024
 SYNC_SECONDS = 2.0
-MAX_UPLOADS = 1_000
+MAX_UPLOADS = 1_000  # open ones
+MAX_FINISHED = 1_000  # remembered
 CHECKSUMS = ("sha1", "sha256")
 
 
@@ -76,6 +82,7 @@ class _Upload:
     final_name: str | None = None
     durable: int = 0  # the recorded offset
     synced_at: float = 0.0
+    recorded: bool = False  # whether the record on the disk has the final name
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def view(self) -> UploadView:
@@ -83,19 +90,20 @@ class _Upload:
             self.id, self.name, self.size, self.offset, self.expires, self.metadata, self.final_name
         )  # fmt: skip
 
-    def record(self) -> Record:
-        return Record(self.name, self.size, self.metadata, self.offset, self.expires, self.final_name)
+    def record(self, inode: int | None = None) -> Record:
+        return Record(self.name, self.size, self.metadata, self.offset, self.expires, self.final_name, inode)
 
 
 class TusUploads:
     """The uploads by tus of one share. Thread-safe. `now` is Unix time everywhere.
 
-    `committed` hears the final name of each file that was placed, after it was. Raises NoRoom and Unavailable for
-    what the disk says, in every method.
+    `committed` hears the final name of each file that was placed, after it was. `reserve_bytes` of the disk stay
+    free. Raises NoRoom and Unavailable for what the disk says, in every method.
     """
 
-    def __init__(self, folder: PartialFolder, committed: Callable[[str], None]) -> None:
+    def __init__(self, folder: PartialFolder, committed: Callable[[str], None], reserve_bytes: int = 0) -> None:
         self._folder = folder
+        self._reserve = reserve_bytes
         self._committed = committed
         self._files = UploadFiles(folder)
         self._lock = threading.Lock()
@@ -114,7 +122,7 @@ class TusUploads:
             uploads[upload.id] = upload
         if size == 0:
             with self._held(upload.id, now):
-                self._finish(upload)
+                self._finish(upload, now)
         return upload.view()
 
     def find(self, upload_id: str, now: float) -> UploadView:
@@ -135,7 +143,7 @@ class TusUploads:
                 upload.offset += len(body)
                 upload.expires = now + LIFETIME_SECONDS
             if upload.offset == upload.size:
-                self._finish(upload)
+                self._finish(upload, now)
             elif upload.offset - upload.durable >= SYNC_BYTES or now - upload.synced_at >= SYNC_SECONDS:
                 self._record(upload, now)
             return upload.view()
@@ -147,12 +155,15 @@ class TusUploads:
 
     def tick(self, now: float) -> None:
         """Drop what has expired, record what is not yet durable, place what could not be placed before."""
-        for upload in self._all(now):
+        uploads = self._all(now)
+        _crowd_out(uploads, now)
+        for upload in uploads:
             if upload.lock.acquire(blocking=False):
                 try:
-                    self._tend(upload, now)
+                    with self._forgotten_if_gone(upload):
+                        self._tend(upload, now)
                 except PServerError as error:
-                    LOG.warning("the upload of %r waits: %s", upload.name, error)
+                    LOG.warning("the upload of %r: %s", upload.name, error)
                 finally:
                     upload.lock.release()
 
@@ -160,17 +171,21 @@ class TusUploads:
         if upload.expires <= now:
             self._forget(upload)
         elif upload.final_name is None and upload.offset == upload.size:
-            self._finish(upload)
+            self._finish(upload, now)
+        elif upload.final_name is not None and not upload.recorded:
+            self._files.save(upload.id, upload.record())
+            upload.recorded = True
         elif upload.offset != upload.durable and now - upload.synced_at >= SYNC_SECONDS:
             self._record(upload, now)
 
-    def _finish(self, upload: _Upload) -> None:
+    def _finish(self, upload: _Upload, now: float) -> None:
+        """Place it. Its final name is recorded by a later tick: until then its inode tells, and most clients are done
+        with an upload before, so it costs them no sync."""
         if upload.final_name is not None:
             return
-        self._files.sync(upload.id)
+        self._files.save(upload.id, upload.record(self._files.sync(upload.id)))
         upload.final_name = self._folder.place(base_of(upload.id), upload.name)
-        upload.durable = upload.offset
-        self._files.save(upload.id, upload.record())
+        upload.durable, upload.expires = upload.offset, now + FINISHED_SECONDS
         self._committed(upload.final_name)
 
     def _record(self, upload: _Upload, now: float) -> None:
@@ -191,12 +206,13 @@ class TusUploads:
         return self._known
 
     def _check_room(self, size: int, uploads: dict[str, _Upload]) -> None:
-        if len(uploads) >= MAX_UPLOADS:
+        opened = [upload for upload in uploads.values() if upload.final_name is None]
+        if len(opened) >= MAX_UPLOADS:
             raise Unavailable(f"{MAX_UPLOADS} uploads are open already; end some of them")
-        promised = sum(upload.size - upload.offset for upload in uploads.values())
-        room = max(0, self._folder.free_bytes() - promised)
+        promised = sum(upload.size - upload.offset for upload in opened)
+        room = max(0, self._folder.free_bytes() - self._reserve - promised)
         if size > room:
-            raise NoRoom(f"the file has {size} bytes and there is room for {room}")
+            raise NoRoom(_no_room(size, room, self._reserve, promised))
 
     def _find(self, upload_id: str, now: float) -> _Upload:
         with self._lock:
@@ -211,9 +227,18 @@ class TusUploads:
         if not upload.lock.acquire(blocking=False):
             raise Locked("another request is at work on this upload", "locked")
         try:
-            yield self._find(upload_id, now)  # it may have ended while nobody held it
+            with self._forgotten_if_gone(upload):
+                yield self._find(upload_id, now)  # it may have ended while nobody held it
         finally:
             upload.lock.release()
+
+    @contextmanager
+    def _forgotten_if_gone(self, upload: _Upload) -> Iterator[None]:
+        try:
+            yield
+        except DataGone:
+            self._forget(upload)
+            raise
 
     def _all(self, now: float) -> list[_Upload]:
         with self._lock:
@@ -249,8 +274,24 @@ def _check_append(upload: _Upload, offset: int, body: bytes, checksum: tuple[str
         raise WrongChecksum("Upload-Checksum: the bytes that arrived do not have it; send them again")
 
 
+def _no_room(size: int, room: int, reserve: int, promised: int) -> str:
+    said = f"the file has {human_size(size)} and there is room for {human_size(room)}"
+    if promised:
+        said += f"; {human_size(promised)} are promised to uploads that are not finished"
+    return f"{said}; {human_size(reserve)} stay free" if reserve else said
+
+
+def _crowd_out(uploads: list[_Upload], now: float) -> None:
+    """Have the oldest of too many finished uploads expire now."""
+    finished = sorted((one for one in uploads if one.final_name is not None), key=lambda one: one.expires)
+    for upload in finished[: max(0, len(finished) - MAX_FINISHED)]:
+        upload.expires = now
+
+
 def _revived(upload_id: str, record: Record, now: float) -> _Upload:
+    lifetime = LIFETIME_SECONDS if record.final_name is None else FINISHED_SECONDS
+    expires = min(record.expires, now + lifetime)
     return _Upload(
-        upload_id, record.name, record.size, record.metadata, record.offset, record.expires,
-        record.final_name, record.offset, now,
+        upload_id, record.name, record.size, record.metadata, record.offset, expires,
+        record.final_name, record.offset, now, recorded=record.inode is None,
     )  # fmt: skip

@@ -4,9 +4,11 @@ Whatever a method cannot do it says with an error of model.py (or InvalidName of
 statuses. Ids are raw bytes here unless a docstring says hex; `asker` is the peer id (hex) that a checked token names.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pserver.digests import Digests, LinkView, Making, Offered
 from pserver.model import (
     FileEntry,
     LookupAnswer,
@@ -17,6 +19,8 @@ from pserver.model import (
     ShareView,
     TransferView,
 )
+from pserver.pieces import SmallFile, Want
+from pserver.remote.swarm_messages import SwarmNews
 
 
 class SharedBytes(Protocol):
@@ -90,6 +94,27 @@ class PeerVerbs(Protocol):
     def open_file(self, file_id: bytes) -> OpenedFile:
         """Open what this peer holds of that file. NotFound; Conflict "changed" if it is not what was indexed."""
 
+    def open_piece(self, file_id: bytes, want: Want, asker: str) -> tuple[OpenedFile, range | None]:
+        """Open that file, and choose of the wanted pieces those that were given out least; None: it has none of them.
+
+        NotFound, Conflict "changed", InvalidRequest; Unavailable if too many are being sent pieces of it.
+        """
+
+    def swarm(self, file_id: bytes, asker: Peer, has: bytes) -> SwarmNews:
+        """Who fetches that file from this peer; `asker` does too, and has these pieces. NotFound, InvalidRequest."""
+
+    def bundle(self, file_ids: Sequence[bytes], most_bytes: int) -> list[SmallFile]:
+        """Those of the files that have at most one piece, read; in that order. Unavailable."""
+
+    def offered(self, file_id: bytes) -> Offered:
+        """A file of this peer's, and who else has all of it. NotFound."""
+
+    def own_digests(self, file_id: bytes) -> Digests | Making:
+        """The digests that other tools want of a file of this peer's; Making: ask again.
+
+        NotFound; Conflict "changed"; Unavailable.
+        """
+
     def take_offer(self, offer: Offer, asker: str) -> OfferView:
         """Begin to hold that file (state done: held already). Refused, NoRoom, Unavailable."""
 
@@ -139,6 +164,12 @@ class ClientVerbs(Protocol):
 
     def start_upload(self, name: str, to: tuple[str, ...], replicas: int | None) -> TransferView:
         """Begin to make other peers hold a file of the own share. NotFound, Conflict "ambiguous", Unavailable."""
+
+    def link(self, what: str, seconds: int, choose: str | None) -> LinkView:
+        """A link to the file of this name, id:HEX or sha256:HEX. As start_download; Unavailable."""
+
+    def find_digests(self, file_id: bytes) -> Digests | Making:
+        """The digests of a file that anybody has; Making: ask again. NotFound, Unavailable."""
 
     def transfers(self) -> list[TransferView]:
         """All that live and the last 100 that ended, newest first, without items."""

@@ -8,18 +8,23 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pserver.disk.folder import Folder
 from pserver.disk.share import Share
 from pserver.exchange.engine import Bans, Claims, Engine, FindHolders, Limits, Shares
+from pserver.exchange.given import from_text, to_text
 from pserver.exchange.job import Job, remove_partials
 from pserver.exchange.landing import Landing
+from pserver.exchange.landing_group import GroupLanding
 from pserver.exchange.partial import remove_orphans
 from pserver.exchange.progress import Live, transfer_view
+from pserver.exchange.serving import Serving
+from pserver.exchange.throttle import Throttle
 from pserver.exchange.transfer import ENDED, Transfer, Wanted
 from pserver.exchange.transfers import Transfers
 from pserver.exchange.workers import Buffers, Workers
-from pserver.model import InvalidRequest, NoRoom, NotFound, Peer, PServerError, TransferView
+from pserver.model import InvalidRequest, NoRoom, NotFound, Peer, PServerError, SharedFile, TransferView
 from pserver.remote.peers import PeerClient
 
 _log = logging.getLogger(__name__)
@@ -44,15 +49,19 @@ class Downloads:
         find_holders: FindHolders,
         *,
         limits: Limits = Limits(),  # noqa: B008 - frozen
+        own: Peer | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._transfers = transfers
+        throttle = Throttle(limits.rate, clock)
+        self.serving = Serving(clock)
         self._engine = Engine(
             folder=folder,
             share=share,
             transfers=transfers,
             landing=Landing(folder, share, transfers),
+            group_landing=GroupLanding(folder, share, transfers),
             peers=peers,
             find_holders=find_holders,
             limits=limits,
@@ -61,10 +70,15 @@ class Downloads:
             bans=Bans(limits.ban_seconds),
             silent=Bans(limits.silent_seconds),
             claims=Claims(),
-            shares=Shares(limits.connections, limits.buffer_bytes),
+            shares=Shares(throttle.connections(limits.connections), limits.buffer_bytes),
+            throttle=throttle,
             clock=clock,
             wall=wall,
+            own=own,
+            serving=self.serving,
         )
+        patience = min(limits.patience_seconds, limits.incoming_patience_seconds)
+        self._incoming_engine = replace(self._engine, limits=replace(limits, patience_seconds=patience))
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
         self._started = False
@@ -97,6 +111,15 @@ class Downloads:
         self._engine.workers.stop()
         self._engine.buffers.free()
 
+    def tick(self) -> None:
+        """Let those that wait have the slots of those that stand still. To be called every few seconds."""
+        if self._jobs:
+            self._schedule()
+
+    def busy(self) -> bool:
+        """Whether any download runs."""
+        return bool(self._jobs)
+
     def start(
         self,
         label: str,
@@ -109,6 +132,8 @@ class Downloads:
     ) -> Transfer:
         """Begin to get these files. State "done" if the share has all of them already.
 
+        One file that is wanted already, under the same name, is not wanted twice: that transfer goes on.
+
         `label`: what the transfer is called. `hints`: peers known to have them (kept for a restart); others are
         looked up. `tree`: the files are a folder, each gets its own name even if its content is here under another.
         `asker`: of an incoming one the peer id (hex) of who offered it. Raises InvalidRequest (nothing is wanted),
@@ -116,7 +141,11 @@ class Downloads:
         """
         if not wanted:
             raise InvalidRequest("there is nothing to download")
-        missing = [one for one in wanted if not self._is_here(one, tree)]
+        here = self._engine.share.by_names(one.name for one in wanted) if tree else {}
+        missing = [one for one in wanted if not _is(one, here.get(one.name) if tree else self._held(one))]
+        same = self._same(kind, wanted, asker, bool(missing)) if not tree else None
+        if same is not None:
+            return same
         self._check_room(sum(one.size for one in missing))
         now, own = self._engine.wall(), self._engine.peers.peer_id
         known = [peer for peer in hints if peer.peer_id != own]
@@ -155,7 +184,8 @@ class Downloads:
         transfer = self._transfers.get(transfer_id)
         items = self._transfers.items(transfer_id, items_from - 1, _ITEMS_SHOWN)
         targets = self._transfers.targets(transfer_id)
-        return transfer_view(transfer, items, targets, self._live(transfer_id), self._engine.clock())
+        live, gave = self._live(transfer_id), from_text(self._transfers.sources(transfer_id))
+        return transfer_view(transfer, items, targets, live, self._engine.clock(), gave=gave)
 
     def views(self) -> list[TransferView]:
         """All transfers of any kind that live and the last that ended, newest first, without their files."""
@@ -173,16 +203,28 @@ class Downloads:
             if self._stopped or not self._started:
                 return
             for transfer in self._transfers.in_states(["queued"]):
-                if len(self._jobs) >= self._engine.limits.transfers:
-                    return
                 # A job that was told to stop may not have ended yet: it is started anew when it has.
-                if transfer.kind in KINDS and transfer.id not in self._jobs:
-                    running = self._transfers.move(transfer.id, "running", self._engine.wall())
-                    job = self._jobs[transfer.id] = Job(self._engine, running, self._job_ended)
-                    job.start()
+                if transfer.kind in KINDS and transfer.id not in self._jobs and self._has_slot(transfer.kind):
+                    self._run(transfer)
+
+    def _has_slot(self, kind: str) -> bool:
+        """The own person's transfers and those that others offered have slots of their own."""
+        limits, now = self._engine.limits, self._engine.clock()
+        most = limits.transfers if kind == "download" else limits.incoming
+        jobs = [job for job in self._jobs.values() if job.transfer.kind == kind]
+        moving = sum(not job.live.stands_still(now) for job in jobs)
+        return moving < most and len(jobs) < most * limits.standing
+
+    def _run(self, transfer: Transfer) -> None:
+        running = self._transfers.move(transfer.id, "running", self._engine.wall())
+        engine = self._engine if transfer.kind == "download" else self._incoming_engine
+        job = self._jobs[transfer.id] = Job(engine, running, self._job_ended)
+        job.live.gave(from_text(self._transfers.sources(transfer.id)))
+        job.start()
 
     def _job_ended(self, job: Job) -> None:
         transfer_id = job.transfer.id
+        self._keep_sources(job)
         with self._lock:
             del self._jobs[transfer_id]
             idle = not self._jobs
@@ -194,6 +236,12 @@ class Downloads:
         if idle:
             self._engine.buffers.free()
         self._schedule()
+
+    def _keep_sources(self, job: Job) -> None:
+        try:
+            self._transfers.save_sources(job.transfer.id, to_text(job.live.sources(self._engine.clock())))
+        except PServerError as error:
+            _log.warning("what the sources of transfer %s gave is not recorded: %s", job.transfer.id, error)
 
     def _stop_job(self, transfer_id: str) -> bool:
         """Tell the job of that transfer to stop; False if there is none."""
@@ -209,12 +257,18 @@ class Downloads:
 
     # --- before a start -----------------------------------------------------------------------------------------
 
-    def _is_here(self, one: Wanted, tree: bool) -> bool:
-        share = self._engine.share
-        held = share.by_name(one.name) if tree else share.by_file_id(one.file_id)
-        if held is None or held.file_id != one.file_id:
-            return False
-        return one.sha256 is None or (held.sha256_checked and held.sha256 == one.sha256)
+    def _same(self, kind: str, wanted: Sequence[Wanted], asker: str | None, missing: bool) -> Transfer | None:
+        """The transfer that gets, or got, just this already; one that is paused or failed goes on."""
+        if len(wanted) != 1:
+            return None
+        states = ("queued", "running", "paused", "failed") if missing else ("done",)
+        found = self._transfers.find_single(kind, wanted[0], asker, states)
+        if found is not None and found.state in {"paused", "failed"}:
+            return self.resume(found.id)
+        return found
+
+    def _held(self, one: Wanted) -> SharedFile | None:
+        return self._engine.share.by_file_id(one.file_id)
 
     def _check_room(self, size: int) -> None:
         room = self._engine.folder.free_bytes() - self._engine.limits.reserve_bytes
@@ -236,3 +290,10 @@ class Downloads:
             remove_partials(self._engine, transfer_id)
         except PServerError as error:
             _log.warning("partial files of transfer %s are removed at the next start: %s", transfer_id, error)
+
+
+def _is(one: Wanted, held: SharedFile | None) -> bool:
+    """Whether what the share has is what is wanted."""
+    if held is None or held.file_id != one.file_id:
+        return False
+    return one.sha256 is None or (held.sha256_checked and held.sha256 == one.sha256)

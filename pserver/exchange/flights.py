@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pserver.exchange.bitfield import run_mask
 from pserver.exchange.sources import Source
 
 _YOUNG_SECONDS = 0.5  # a request younger than this is judged by what its source did before
@@ -12,7 +13,10 @@ _WORTH_SECONDS = 0.2  # work is not taken from a request that will be over in th
 
 @dataclass(slots=True)
 class Flight:
-    """A request for the pieces `at`..`end`-1 of a source; `begun` and `last` (when a byte last came) in seconds."""
+    """A request for the pieces `at`..`end`-1 of a source; `begun` and `last` (when a byte last came) in seconds.
+
+    `choices`: the mask of pieces of which the source is to choose one and has not yet; there is no run until then.
+    """
 
     number: int
     source: Source
@@ -22,12 +26,14 @@ class Flight:
     last: float
     got: int = 0  # bytes of all its pieces
     got_of_piece: int = 0
+    choices: int = 0
     # (when, got) at two moments a second or more apart: the rate is that since the older, so it soon tells of a change
     older: tuple[float, int] | None = None
     newer: tuple[float, int] | None = None
 
-    def arrived(self, count: int, now: float) -> None:
-        """Bytes came."""
+    def arrived(self, count: int, now: float, held_back: float = 0.0) -> None:
+        """Bytes came. For `held_back` seconds it was not read from, by our own will: that is not held against it."""
+        self.begun = min(self.begun + held_back, now)
         if self.newer is None:
             self.newer = (self.begun, 0)
         elif now - self.newer[0] >= _RATE_SECONDS:
@@ -42,9 +48,14 @@ class Flight:
         self.at, self.got_of_piece = piece + 1, 0
         self.source.delivered()
 
-    def covers(self, piece: int) -> bool:
-        """Whether that piece is still to come through this request."""
-        return self.at <= piece < self.end
+    @property
+    def reserved(self) -> int:
+        """The mask of the pieces that it may bring."""
+        return self.choices | run_mask(self.at, self.end)
+
+    def chose(self, run: range) -> None:
+        """The source sends those pieces."""
+        self.choices, self.at, self.end = 0, run.start, run.stop
 
     def rate(self, now: float) -> float:
         """Bytes a second in the last one or two; of a young one, what its source did before (0.0: unknown)."""
@@ -97,7 +108,7 @@ def tail_to_move(victim: Flight, thief: Source, most: int, piece_bytes: int, now
 
 def worth_asking_twice(victim: Flight, thief: Source, piece_bytes: int, now: float) -> bool:
     """Whether the thief would bring the piece that the victim is at in less than half the time."""
-    if not victim.covers(victim.at) or not thief.has_piece(victim.at):
+    if victim.at >= victim.end or not thief.has_piece(victim.at):
         return False
     ours = thief.meter.rate(now)
     seconds = piece_bytes / ours if ours else 1.0

@@ -10,6 +10,7 @@ from pserver.model import InvalidRequest, NotFound, Offer, OfferView, Peer, Refu
 from pserver.pieces import MAX_FILE_BYTES
 
 MAX_LIVE = 256  # offers in work or waiting, of all peers together
+MAX_LIVE_OF_ONE = 32  # and of one peer, so that none can keep the others out
 _HELD = "0" * 8  # the offer id of a file that was here already
 
 
@@ -65,7 +66,7 @@ class Offers:
             for transfer in live:
                 if transfer.asker == asker and self._puller.result(transfer)[0] == offer.file_id:
                     return self._view(transfer)
-            if len(live) >= MAX_LIVE:
+            if len(live) >= MAX_LIVE or sum(one.asker == asker for one in live) >= MAX_LIVE_OF_ONE:
                 raise Unavailable("this peer has too many uploads in work; try again later")
             return self._view(self._puller.take(Wanted(offer.name, offer.file_id, offer.size), source))
 

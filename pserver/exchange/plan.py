@@ -6,6 +6,8 @@ The rules
   * A piece that verified is never asked for again. The first answer that verifies wins.
   * A source's first request is for one piece; later ones grow with its rate, and shrink towards the end of the file
     so that all sources end together.
+  * In a crowd (some source is still downloading the file itself), and of a source that has sent nothing yet, few pieces
+    are asked for, and which is for the source to choose: only it knows what it gave out least (see crowd.py).
   * When nothing is left to ask for, an idle source takes work from the request that will take longest: pieces
     that it has not begun are moved, the one that it is at is asked for twice.
   * A source that sent a wrong piece is not asked again. One that failed waits, longer each time in a row, and is
@@ -15,59 +17,34 @@ The rules
 `now` is seconds of a clock that never goes back. Not thread-safe.
 """
 
+import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from pserver.exchange.asks import Ask, Decision, PlanLimits
+from pserver.exchange.bitfield import first_of, run_mask
+from pserver.exchange.board import Board
+from pserver.exchange.bottleneck import WAITING_FOR
+from pserver.exchange.crowd import choices_for, not_yet_the_end, pieces_to_ask, take_run
 from pserver.exchange.flights import Flight, slowest, tail_to_move, worth_asking_twice
-from pserver.exchange.sources import Failure, Source, SourceLimits
+from pserver.exchange.sources import Failure, Source
 
-_WANTED, _ASKED, _VERIFIED = 0, 1, 2
 _FIRST_RUN_BYTES = 4 << 20  # of a source whose rate is not known yet
-
-
-@dataclass(frozen=True, slots=True)
-class PlanLimits:
-    """`sources`: how many at once. A request: at most `request_bytes`, about `request_seconds` long.
-
-    `stall_seconds`: without a byte for so long a request is given up; so is one that after three times that has
-    had less than `least_rate` bytes a second.
-    """
-
-    sources: int = 8
-    request_bytes: int = 16 << 20
-    request_seconds: float = 1.0
-    stall_seconds: float = 10.0
-    least_rate: float = 1024.0
-    each: SourceLimits = field(default_factory=SourceLimits)
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """A request to make: `count` pieces from `first`, of the source with that key."""
-
-    number: int
-    source: str
-    first: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do now: requests to make, and numbers of requests to cut off (nothing more is expected of them)."""
-
-    asks: tuple[Ask, ...]
-    aborts: tuple[int, ...]
 
 
 class Plan:
     """The plan for one file. `verified`: flags of the pieces that are there already."""
 
-    def __init__(self, piece_bytes: int, verified: bytes | bytearray, limits: PlanLimits) -> None:
+    def __init__(
+        self,
+        piece_bytes: int,
+        verified: bytes | bytearray,
+        limits: PlanLimits,
+        chance: random.Random | None = None,
+    ) -> None:
         self._piece_bytes = piece_bytes
         self._limits = limits
-        self._state = bytearray(_VERIFIED if there else _WANTED for there in verified)
-        self._left = self._state.count(_WANTED)
-        self._wanted = self._left
+        self._board = Board(verified)
+        self._chance = chance or random.Random()  # noqa: S311 - of no secret
         self._sources: dict[str, Source] = {}
         self._flights: dict[int, Flight] = {}
         self._aborts: list[int] = []
@@ -76,7 +53,7 @@ class Plan:
     @property
     def finished(self) -> bool:
         """Every piece has verified."""
-        return self._left == 0
+        return self._board.left == 0
 
     @property
     def in_flight(self) -> int:
@@ -89,8 +66,8 @@ class Plan:
 
     # --- events -------------------------------------------------------------------------------------------------
 
-    def add_source(self, key: str, label: str, has: bytearray | None, now: float) -> None:
-        """A source was found, again perhaps: `has` (flags; None: all pieces) replaces what was known."""
+    def add_source(self, key: str, label: str, has: int | None, now: float) -> None:
+        """A source was found, again perhaps: `has` (a mask; None: all pieces) replaces what was known."""
         source = self._sources.setdefault(key, Source(key, label, has))
         source.has = has
         source.return_(now, self._limits.each)
@@ -102,28 +79,31 @@ class Plan:
             source.failed(failure, why, now, self._limits.each)
             self._drop_if_unusable(source)
 
-    def arrived(self, number: int, count: int, now: float) -> None:
-        """Bytes came for that request."""
+    def arrived(self, number: int, count: int, now: float, held_back: float = 0.0) -> None:
+        """Bytes came for that request, which for `held_back` seconds was not read from, by our own will."""
         flight = self._flights.get(number)
         if flight is not None:
-            flight.arrived(count, now)
+            flight.arrived(count, now, held_back)
 
     def next_piece(self, number: int) -> int | None:
         """The piece that the request is to read next; None: stop reading, the rest is not wanted from it."""
         flight = self._flights.get(number)
-        if flight is None or flight.at >= flight.end or self._state[flight.at] == _VERIFIED:
+        if flight is None or flight.at >= flight.end or self._board.is_there(flight.at):
             return None
         return flight.at
+
+    def chosen(self, number: int, run: range) -> bool:
+        """The source sends those pieces, of the choices it had; False: they are not wanted (any more), stop reading."""
+        flight = self._flights.get(number)
+        return flight is not None and take_run(run, flight, self._board, self._flights.values())
 
     def verified(self, number: int, piece: int) -> bool:
         """The piece came through that request and is right. True for the first time: then it is to be written."""
         flight = self._flights.get(number)
         if flight is not None:
+            self._board.release(run_mask(flight.at, piece + 1))
             flight.verified(piece)
-        if self._state[piece] == _VERIFIED:
-            return False
-        self._mark(piece, _VERIFIED)
-        return True
+        return self._board.add(piece)
 
     def failed(self, number: int, failure: Failure, why: str, now: float) -> None:
         """The request ended with that failure ("lied" for a wrong piece)."""
@@ -132,10 +112,14 @@ class Plan:
             flight.source.failed(failure, why, now, self._limits.each)
             self._drop_if_unusable(flight.source)
 
-    def learnt(self, key: str, has: bytearray) -> None:
+    def learnt(self, key: str, has: int | None) -> None:
         """A source told which pieces it has."""
         if key in self._sources:
             self._sources[key].has = has
+
+    def knows(self, key: str) -> bool:
+        """Whether that source was ever added."""
+        return key in self._sources
 
     def ended(self, number: int) -> None:
         """The request is over, without a failure; what it did not bring is free again."""
@@ -160,12 +144,12 @@ class Plan:
             return None
         usable = [source for source in self._sources.values() if source.usable]
         if self._flights:
-            return "waiting for " + _names(flight.source for flight in self._flights.values())
+            return WAITING_FOR + _names(flight.source for flight in self._flights.values())
         if not usable:
             return self._nobody_left()
-        having = [source for source in usable if self._first_wanted(source) is not None]
+        having = [source for source in usable if self._board.wanted_of(source.has)]
         if not having:
-            return f"no source has the {self._left} pieces that are missing"
+            return f"no source has the {self._board.left} pieces that are missing"
         wait = min(source.not_before for source in having) - now
         if wait <= 0:
             return None
@@ -178,61 +162,79 @@ class Plan:
 
     # --- the rules ----------------------------------------------------------------------------------------------
 
+    @property
+    def crowded(self) -> bool:
+        """Whether a source is still downloading the file itself."""
+        return any(source.has is not None and source.usable for source in self._sources.values())
+
     def _next_ask(self, now: float) -> Ask | None:
         busy = sum(source.connections > 0 for source in self._sources.values())
+        crowded = self.crowded
         ready = [
             source
             for source in self._sources.values()
-            if source.ready(now, self._limits.each) and (source.connections or busy < self._limits.sources)
+            if source.ready(now, self._limits.each)
+            and (not crowded or self._ready_in_crowd(source))
+            and (source.connections or busy < self._limits.sources)
         ]
-        # Those with fewest requests first, so that work is spread; of these the fastest.
-        ready.sort(key=lambda source: (source.connections, source.failures, -source.meter.rate(now)))
+        if crowded:
+            # Whole ones first: what only they have must not wait. The others at random, so that all are made use of.
+            self._chance.shuffle(ready)
+            ready.sort(key=lambda source: (source.connections, source.failures, source.has is not None))
+        else:
+            # Those with fewest requests first, so that work is spread; of these the fastest.
+            ready.sort(key=lambda source: (source.connections, source.failures, -source.meter.rate(now)))
         for source in ready:
-            run = self._choose(source, now) or self._take_from_slowest(source, now)
-            if run is not None:
-                return self._ask(source, run, now)
+            ask = self._ask_of(source, crowded, now)
+            if ask is not None:
+                return ask
         return None
 
-    def _choose(self, source: Source, now: float) -> range | None:
+    def _ready_in_crowd(self, source: Source) -> bool:
+        """A second request to one that is downloading itself if there are few of them: its link is to be full too."""
+        most = 1 if source.has is None else self._limits.each.connections
+        return source.connections < most and len(self._flights) < self._limits.sources
+
+    def _ask_of(self, source: Source, crowded: bool, now: float) -> Ask | None:
+        if crowded or not source.pieces:
+            most = pieces_to_ask(source, self._board, self._piece_bytes, self._limits, now) if crowded else 1
+            choices = choices_for(source, self._board, self._flights.values(), most, self._chance)
+            if choices:
+                return self._ask_to_choose(source, choices, most, now)
+        run = self._choose(source, crowded, now) or self._take_from_slowest(source, crowded, now)
+        return None if run is None else self._ask(source, run, now)
+
+    def _choose(self, source: Source, crowded: bool, now: float) -> range | None:
         """The run of pieces to ask of this source next: the first that nobody was asked for and that it has."""
-        first = self._first_wanted(source)
+        first = first_of(self._board.wanted_of(source.has))
         if first is None:
             return None
-        end, most = first + 1, first + self._run_pieces(source, now)
-        while end < min(most, len(self._state)) and self._state[end] == _WANTED and source.has_piece(end):
-            end += 1
-        return range(first, end)
-
-    def _first_wanted(self, source: Source) -> int | None:
-        piece = self._state.find(_WANTED)
-        while piece >= 0 and source.has is not None and not source.has[piece]:
-            piece = source.has.find(1, piece)
-            piece = self._state.find(_WANTED, piece) if piece >= 0 else -1
-        return piece if piece >= 0 else None
+        return self._board.run(first, 1 if crowded else self._run_pieces(source, now), source.has)
 
     def _run_pieces(self, source: Source, now: float) -> int:
         if not source.pieces:
             return 1
         rate = source.meter.rate(now) / max(source.connections, 1)
         run_bytes = rate * self._limits.request_seconds if rate else _FIRST_RUN_BYTES
-        fair = -(-self._wanted // self._connections_usable())
+        fair = -(-self._board.wanted.bit_count() // self._connections_usable())
         return max(1, min(int(min(run_bytes, self._limits.request_bytes)) // self._piece_bytes, fair))
 
     def _connections_usable(self) -> int:
         usable = sum(source.usable for source in self._sources.values())
         return max(1, min(usable, self._limits.sources) * self._limits.each.connections)
 
-    def _take_from_slowest(self, thief: Source, now: float) -> range | None:
+    def _take_from_slowest(self, thief: Source, crowded: bool, now: float) -> range | None:
         """Nothing is unassigned: work of the request that will take longest, if the thief would have it sooner."""
         victim = slowest(self._flights.values(), thief, self._piece_bytes, now)
-        if victim is None:
+        if victim is None or (crowded and not_yet_the_end(victim, self._board, self._piece_bytes, now)):
             return None
-        most = -(-self._left // self._connections_usable())  # what is left, spread over all
+        most = -(-self._board.left // self._connections_usable())  # what is left, spread over all
         tail = tail_to_move(victim, thief, most, self._piece_bytes, now)
         if tail is not None:
+            self._board.release(run_mask(tail.start, tail.stop))
             victim.end = tail.start
             return tail
-        alone = sum(flight.covers(victim.at) for flight in self._flights.values()) == 1
+        alone = not self._board.reserved_twice(victim.at)
         if alone and worth_asking_twice(victim, thief, self._piece_bytes, now):
             return range(victim.at, victim.at + 1)
         return None
@@ -240,29 +242,34 @@ class Plan:
     # --- bookkeeping --------------------------------------------------------------------------------------------
 
     def _ask(self, source: Source, run: range, now: float) -> Ask:
+        flight = self._begin(source, now)
+        flight.at, flight.end = run.start, run.stop
+        self._board.reserve(flight.reserved)
+        return Ask(flight.number, source.key, run.start, len(run))
+
+    def _ask_to_choose(self, source: Source, choices: int, most: int, now: float) -> Ask | None:
+        first = first_of(choices)
+        assert first is not None
+        if choices == 1 << first:
+            return self._ask(source, range(first, first + 1), now)
+        flight = self._begin(source, now)
+        flight.choices = choices
+        self._board.reserve(choices)
+        return Ask(flight.number, source.key, first, 1, choices, most)
+
+    def _begin(self, source: Source, now: float) -> Flight:
         self._asked += 1
-        for piece in run:
-            self._mark(piece, _ASKED)
         if not source.connections:
             source.meter.began(now)
         source.connections += 1
-        self._flights[self._asked] = Flight(self._asked, source, run.start, run.stop, now, now)
-        return Ask(self._asked, source.key, run.start, len(run))
-
-    def _mark(self, piece: int, state: int) -> None:
-        before = self._state[piece]
-        self._state[piece] = state
-        self._wanted += (state == _WANTED) - (before == _WANTED)
-        self._left -= state == _VERIFIED and before != _VERIFIED
+        flight = self._flights[self._asked] = Flight(self._asked, source, 0, 0, now, now)
+        return flight
 
     def _end(self, number: int) -> Flight | None:
         flight = self._flights.pop(number, None)
-        if flight is None:
-            return None
-        flight.source.connections -= 1
-        for piece in range(flight.at, flight.end):
-            if self._state[piece] == _ASKED and not any(other.covers(piece) for other in self._flights.values()):
-                self._mark(piece, _WANTED)
+        if flight is not None:
+            flight.source.connections -= 1
+            self._board.release(flight.reserved)
         return flight
 
     def _drop_if_unusable(self, source: Source) -> None:
@@ -283,7 +290,7 @@ class Plan:
     def _end_overtaken(self) -> None:
         """Cut off requests that are at a piece which another request brought first."""
         for flight in list(self._flights.values()):
-            if flight.at < flight.end and self._state[flight.at] == _VERIFIED:
+            if flight.at < flight.end and self._board.is_there(flight.at):
                 self._abort(flight.number)
 
     def _nobody_left(self) -> str:

@@ -7,31 +7,25 @@ lets the plan decide anew; `run` only looks after what no event tells: stalls, s
 
 import functools
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from blake3 import blake3
 
-from pserver.exchange.bitfield import unpack
+from pserver.exchange.asks import Ask
+from pserver.exchange.bitfield import mask_of_flags, to_mask, unpack
 from pserver.exchange.engine import Engine, Stopped
+from pserver.exchange.failures import failure_of
+from pserver.exchange.news import News, all_or, chosen_run
 from pserver.exchange.partial import Partial
-from pserver.exchange.plan import Ask, Plan
+from pserver.exchange.plan import Plan
 from pserver.exchange.progress import Live, source_view
-from pserver.exchange.sources import Failure
-from pserver.model import Conflict, Holder, NotFound, Peer, PServerError, Refused, SourceView, Unavailable
-from pserver.remote.peer_http import LacksPiece, PeerBusy, PeerLied, PeerStalled
+from pserver.model import Holder, Peer, PServerError, SourceView, Unavailable
+from pserver.remote.peer_http import LacksPiece, PeerDead, PeerLied
 from pserver.remote.reading import Interrupt, RangeReader
 
+_MOST_PEERS = 64  # that are heard of from other peers
 Record = Callable[[bytes, int], None]  # a packed bitfield, and how many bytes that is
-# The first class that fits tells how a request failed; every other error counts as "dead".
-_FAILURES: tuple[tuple[type[PServerError], Failure], ...] = (
-    (PeerLied, "lied"),
-    (PeerStalled, "stalled"),
-    (PeerBusy, "busy"),
-    (LacksPiece, "lacks"),
-    (NotFound, "gone"),
-    (Conflict, "changed"),
-    (Refused, "refused"),
-)
 
 
 class Pull:
@@ -43,9 +37,11 @@ class Pull:
         self._manifest = partial.manifest
         self._partial = partial
         self._live = live
+        self._news = News(engine, file_id, partial)
         self._plan = Plan(partial.manifest.piece_size, partial.flags, engine.limits.plan)
         self._changed = threading.Condition()
         self._peers: dict[str, Peer] = {}
+        self._given: Counter[str] = Counter()  # bytes that each gave, first of all
         self._interrupts: dict[int, Interrupt] = {}
         self._writing = 0
         self._closed = False
@@ -70,27 +66,34 @@ class Pull:
                 has, failure = bytearray(self._manifest.piece_count), error
         with self._changed:
             self._peers[peer.peer_id] = peer
-            self._plan.add_source(peer.peer_id, peer.name, has, now)
+            mask = None if has is None or 0 not in has else mask_of_flags(has)
+            self._plan.add_source(peer.peer_id, peer.name, mask, now)
             if failure is not None:
                 self._plan.lose_source(peer.peer_id, failure_of(failure), str(failure), now)
 
     def sources(self, now: float) -> tuple[SourceView, ...]:
         """The peers as sources of this file."""
         with self._changed:
-            return tuple(source_view(one, self._peers[one.key], now) for one in self._plan.sources())
+            sources = self._plan.sources()
+            return tuple(source_view(one, self._peers[one.key], self._given[one.key], now) for one in sources)
 
-    def run(self, stopped: threading.Event, record: Record) -> None:
-        """Until every piece is in the partial. Safe pieces are recorded meanwhile.
+    def run(self, stopped: threading.Event, record: Record, announce: Callable[[], None] = lambda: None) -> None:
+        """Until every piece is in the partial. Safe pieces are recorded meanwhile; `announce` is called once, if it
+        takes a while, when there is a piece to serve.
 
         Raises Stopped; Unavailable, saying why nothing came for too long; NoRoom and Unavailable of the disk.
         """
+        announce_at: float | None = self._engine.clock() + self._engine.limits.announce_seconds
         try:
             while not self._done():
                 if stopped.is_set():
                     raise Stopped
                 self._tick(self._engine.clock(), record)
+                if announce_at is not None and self._engine.clock() >= announce_at and self._partial.bytes_done:
+                    announce_at = None
+                    announce()
                 with self._changed:
-                    self._changed.wait_for(self._over, self._engine.limits.tick_seconds)
+                    self._changed.wait_for(self._over, self._next_tick())
         finally:
             self._cut_off()
             # A whole file is synced and recorded as it lands.
@@ -98,6 +101,9 @@ class Pull:
                 self._partial.sync(self._engine.clock(), record)
         if self._broken is not None:
             raise self._broken
+
+    def _next_tick(self) -> float:
+        return min(self._engine.limits.tick_seconds, max(self._news.due_at - self._engine.clock(), 0.01))
 
     def _tick(self, now: float, record: Record) -> None:
         self._pump(now)
@@ -108,8 +114,11 @@ class Pull:
             all_lied = self._plan.all_lied()
             look = not self._looking and now >= self._next_look()
             self._looking = self._looking or look
+            source = self._news.due(self._plan.sources(), now)
         if look:
             self._engine.workers.submit(self._look)
+        if source is not None:
+            self._engine.workers.submit(functools.partial(self._hear, self._peers[source]))
         limits = self._engine.limits
         patience = limits.lies_patience_seconds if all_lied else limits.patience_seconds
         if self.standstill is not None and now - self._progress_at > patience:
@@ -135,9 +144,33 @@ class Pull:
         finally:
             with self._changed:
                 self._looking = False
-                self._look_at = self._engine.clock() + self._look_wait
+                moves = self.standstill is None
+                self._look_at = self._engine.clock() + (limits.look_for_more_seconds if moves else self._look_wait)
                 self._look_wait = min(self._look_wait * 2, limits.look_for_more_seconds)
             self._pump(self._engine.clock())
+
+    def asked_by(self, peer_id: str, has: int) -> None:
+        """A peer that fetches the file from this one told which pieces it has."""
+        with self._changed:
+            if self._closed or not self._plan.knows(peer_id):
+                return
+            self._plan.learnt(peer_id, all_or(has, self._manifest.piece_count))
+        self._pump(self._engine.clock())
+
+    def _hear(self, source: Peer) -> None:
+        """Ask that source who else fetches the file."""
+        heard = self._news.ask(source)
+        with self._changed:
+            for peer, has in heard:
+                mask, known = all_or(has, self._manifest.piece_count), self._plan.knows(peer.peer_id)
+                if known:
+                    self._plan.learnt(peer.peer_id, mask)
+                elif len(self._peers) < _MOST_PEERS:
+                    self._peers[peer.peer_id] = peer
+                    self._plan.add_source(peer.peer_id, peer.name, mask, self._engine.clock())
+            crowded = self._plan.crowded
+        self._news.heard(crowded, self._engine.clock())
+        self._pump(self._engine.clock())
 
     def _ask_bitfield(self, peer: Peer) -> bytearray | None:
         _, packed = self._engine.peers.manifest(peer, self._file_id, self._manifest.size)
@@ -187,21 +220,47 @@ class Pull:
         offset = self._manifest.span(ask.first)[0]
         length = sum(self._manifest.span(ask.first + ask.count - 1)) - offset
         peer = self._peers[ask.source]
+        want = self._news.want(ask.choices, ask.most) if ask.choices else None
+        asked = self._engine.clock()
         with (
             self._engine.buffers.lend(self._manifest.piece_size) as buffer,
-            self._engine.peers.open_range(peer, self._file_id, offset, length, interrupt) as body,
+            self._engine.peers.open_range(peer, self._file_id, offset, length, interrupt, want=want) as body,
         ):
+            if want is not None and not self._is_chosen(ask, body):
+                return
+            now = self._engine.clock()
+            self._live.waited(peer.name, now - asked, now)
             while (piece := self._next_piece(ask)) is not None:
                 self._take(ask, piece, body, buffer)
 
+    def _is_chosen(self, ask: Ask, body: RangeReader) -> bool:
+        """Whether the piece that the source has chosen is wanted (still). Raises PeerLied if it is none."""
+        try:
+            run, has = chosen_run(ask, body, self._manifest)
+        except ValueError as error:
+            raise PeerLied(f"{self._peers[ask.source].name} sent {error}") from None
+        with self._changed:
+            self._plan.learnt(ask.source, has)
+            return not self._closed and self._plan.chosen(ask.number, run)
+
     def _take(self, ask: Ask, piece: int, body: RangeReader, buffer: memoryview) -> None:
-        content, hashed = buffer[: self._manifest.span(piece)[1]], blake3()
+        content, hashed, clock = buffer[: self._manifest.span(piece)[1]], blake3(), self._engine.clock
+        asked = clock()
+
+        def allowed(most: int) -> int:
+            nonlocal asked
+            count = self._engine.throttle.take(self._live, most, functools.partial(self._held_back, ask))
+            asked = clock()
+            return count
 
         def on_slice(part: memoryview) -> None:
+            nonlocal asked
+            came = clock()
             hashed.update(part)
-            self._arrived(ask, len(part))
+            asked, waited = clock(), came - asked
+            self._arrived(ask, len(part), waited, asked - came)
 
-        body.fill(content, on_slice)
+        body.fill(content, on_slice, allowed)
         if hashed.digest() != self._manifest.piece_hash(piece):
             raise PeerLied(f"{self._peers[ask.source].name} sent a wrong piece")
         self._keep(ask, piece, content)
@@ -210,9 +269,20 @@ class Pull:
         with self._changed:
             return None if self._closed else self._plan.next_piece(ask.number)
 
-    def _arrived(self, ask: Ask, count: int) -> None:
+    def _held_back(self, ask: Ask, seconds: float) -> None:
+        """The download rate did not allow to read on for so long. Raises PeerDead once nobody waits for it any more."""
+        now = self._engine.clock()
+        self._live.worked("rate limit", seconds, now)
+        with self._changed:
+            if self._closed or ask.number not in self._interrupts:
+                raise PeerDead("it was cut off")
+            self._plan.arrived(ask.number, 0, now, seconds)
+
+    def _arrived(self, ask: Ask, count: int, waited: float, hashed: float) -> None:
         now = self._engine.clock()
         self._live.arrived(count, now)
+        self._live.waited(self._peers[ask.source].name, waited, now)
+        self._live.worked("processor", hashed, now)
         with self._changed:
             self._plan.arrived(ask.number, count, now)
 
@@ -222,9 +292,10 @@ class Pull:
             if self._closed or not self._plan.verified(ask.number, piece):
                 return
             self._writing += 1
+            self._given[ask.source] += len(content)
             self._progress_at = self._engine.clock()
         try:
-            self._partial.write(piece, content)
+            self._write(piece, content)
         except PServerError as error:
             self._broken = error
         finally:
@@ -232,13 +303,19 @@ class Pull:
                 self._writing -= 1
                 self._changed.notify_all()
 
+    def _write(self, piece: int, content: memoryview) -> None:
+        began = self._engine.clock()
+        self._partial.write(piece, content)
+        now = self._engine.clock()
+        self._live.worked("disk", now - began, now)
+
     def _report(self, ask: Ask, error: PServerError) -> None:
         now, failure = self._engine.clock(), failure_of(error)
         with self._changed:
             live = ask.number in self._interrupts  # else it was cut off by us, and the error is the cut
             if live and isinstance(error, LacksPiece) and error.bitfield is not None:
                 try:
-                    self._plan.learnt(ask.source, unpack(error.bitfield, self._manifest.piece_count))
+                    self._plan.learnt(ask.source, to_mask(error.bitfield, self._manifest.piece_count))
                 except ValueError:
                     failure = "lied"
             self._plan.failed(ask.number, failure, str(error), now)
@@ -265,8 +342,3 @@ class Pull:
             self._changed.wait_for(lambda: not self._writing)
         for interrupt in interrupts:
             interrupt.interrupt()
-
-
-def failure_of(error: PServerError) -> Failure:
-    """How a request failed, for the plan."""
-    return next((failure for kind, failure in _FAILURES if isinstance(error, kind)), "dead")

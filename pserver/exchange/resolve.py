@@ -40,7 +40,7 @@ class Finder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to fetch. `hints`: peers that have it. `tree`: it is a folder."""
+    """What to fetch. `hints`: peers that have it. `tree`: each file gets its own name, whatever is here already."""
 
     label: str
     wanted: list[Wanted]
@@ -103,7 +103,8 @@ class Resolver:
         others = tuple(group.file_id for group in groups[1:]) if by_sha256 else ()
         wanted = Wanted(name, taken.file_id, taken.size, by_sha256, others)
         hints = [holder.peer for holder in taken.holders[:_HINTS]]
-        return Order(named or name, [wanted], hints, tree=False)
+        # A name that was asked for is given, even if the content is here under another.
+        return Order(as_name or named or name, [wanted], hints, tree=as_name is not None)
 
     def _held_by(self, groups: list[FileGroup], peer: Peer, what: str) -> list[FileGroup]:
         held = [one for one in groups if any(holder.peer.peer_id == peer.peer_id for holder in one.holders)]

@@ -2,8 +2,8 @@
 
 Pure: no sockets, no clocks. There are these ways for a request to fail (`Failure`), and what each means:
 
-  dead, stalled, busy   wait (longer each time in a row), then try again; after a few in a row the source is gone
-  lacks                 it told which pieces it has; otherwise as above
+  dead, stalled         wait (longer each time in a row), then try again; after a few in a row the source is gone
+  busy, lacks           the same with shorter waits, and oftener: nothing is wrong with it
   gone, refused, changed   it does not serve the file (any more): gone, and nothing is held against it
   lied                  it sent what no honest peer sends: banned for this file
 """
@@ -14,31 +14,35 @@ from typing import Literal
 from pserver.exchange.meter import Meter
 
 Failure = Literal["dead", "stalled", "busy", "lacks", "gone", "refused", "changed", "lied"]
-_RETRIED = ("dead", "stalled", "busy", "lacks")
+_RETRIED = ("dead", "stalled")
+_DOUBLINGS = 3  # of the wait for one that is busy or lacks what is wanted
 SLOW_SECONDS = 3.0  # a source that is asked and sends nothing for this long is shown as slow
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLimits:
-    """`connections` at once to one source; `failures` in a row until it is gone; waits in seconds."""
+    """`connections` at once to one source; `failures` or `refusals` in a row until it is gone; waits in seconds."""
 
     connections: int = 2
     failures: int = 6
+    refusals: int = 20
     first_wait: float = 0.5
+    lacks_wait: float = 0.1
     longest_wait: float = 30.0
 
 
 @dataclass(slots=True)
 class Source:
-    """One peer as a source of one file. `has`: flags of its pieces, None for all."""
+    """One peer as a source of one file. `has`: the mask of its pieces, None for all."""
 
     key: str
     label: str
-    has: bytearray | None
+    has: int | None
     connections: int = 0  # in use
     pieces: int = 0  # that it sent and that verified
     errors: int = 0
     failures: int = 0  # in a row
+    refusals: int = 0  # in a row: it was busy, or lacked the piece
     not_before: float = 0.0
     banned: bool = False
     gone: bool = False
@@ -47,7 +51,7 @@ class Source:
 
     def has_piece(self, piece: int) -> bool:
         """Whether it has that piece, as far as is known."""
-        return self.has is None or bool(self.has[piece])
+        return self.has is None or bool(self.has >> piece & 1)
 
     @property
     def usable(self) -> bool:
@@ -65,11 +69,18 @@ class Source:
     def delivered(self) -> None:
         """A piece from it verified."""
         self.pieces += 1
-        self.failures = 0
+        self.failures = self.refusals = 0
         self.why = None
 
     def failed(self, failure: Failure, why: str, now: float, limits: SourceLimits) -> None:
         """A request to it failed."""
+        if failure in {"lacks", "busy"}:
+            wait = limits.lacks_wait if failure == "lacks" else limits.first_wait
+            self.not_before = now + min(wait * 2 ** min(self.refusals, _DOUBLINGS), limits.longest_wait)
+            self.refusals += 1
+            self.gone = self.refusals >= limits.refusals
+            self.why = why
+            return
         self.errors += 1
         self.why = why
         if failure == "lied":
@@ -87,6 +98,7 @@ class Source:
         if self.gone and not self.banned:
             self.gone = False
             self.failures = min(self.failures, limits.failures - 1)
+            self.refusals = min(self.refusals, limits.refusals - 1)
             self.not_before = max(self.not_before, now + limits.first_wait)
 
     def state(self, now: float) -> str:

@@ -87,3 +87,25 @@ def test_an_open_network_off_loopback_needs_saying() -> None:
 def test_a_secret_is_given_once() -> None:
     with pytest.raises(WrongSetting, match="both"):
         read_settings({**HOME, "LOCATOR_NETWORK_KEY": KEY, "LOCATOR_NETWORK_KEY_FILE": "/x"})
+
+
+def test_a_misspelt_name_is_told_with_the_nearest_one() -> None:
+    (line,) = read_settings({**HOME, "LOCATOR_LEASE_SECOND": "5", "PSERVER_X": "not ours"}).warnings
+    assert "LOCATOR_LEASE_SECOND " in line and "LOCATOR_LEASE_SECONDS?" in line
+
+
+def test_every_setting_there_is_is_known() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    names = {line.split("`")[1] for line in readme.splitlines() if line.startswith("| `LOCATOR_")}
+    assert len(names) > 8
+    assert read_settings({**HOME, **dict.fromkeys(names, ""), "LOCATOR_NETWORK_KEY": KEY}).warnings == ()
+
+
+def test_a_key_that_every_user_can_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "network.key"
+    path.write_text(KEY)
+    path.chmod(0o644)
+    (line,) = read_settings({**HOME, "LOCATOR_NETWORK_KEY_FILE": str(path)}).warnings
+    assert "LOCATOR_NETWORK_KEY_FILE" in line and str(path) in line and KEY not in line
+    path.chmod(0o600)
+    assert read_settings({**HOME, "LOCATOR_NETWORK_KEY_FILE": str(path)}).warnings == ()

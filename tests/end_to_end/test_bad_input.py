@@ -68,6 +68,7 @@ def alone(empty_world: World) -> Peer:
         ("PSERVER_NETWORK_KEY", "short"),
         ("PSERVER_NETWORK_KEY_FILE", "no-such-file"),
         ("PSERVER_UPLOAD_RATE", "fast"),
+        ("PSERVER_DOWNLOAD_RATE", "0"),
         ("PSERVER_ADVERTISE_URL", "ftp://somewhere"),
         ("PSERVER_NEIGHBOURS", "http://a/path"),
         ("PSERVER_ALLOWED_NETWORKS", "10.0.0.0/99"),
@@ -78,6 +79,24 @@ def alone(empty_world: World) -> Peer:
 def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(alone: Peer, name: str, value: str) -> None:
     alone.settings[name] = value
     one_line(run_peer(alone), 2, name)
+
+
+def test_a_misspelt_setting_and_a_key_that_lies_open_are_a_line_of_the_log_each(alone: Peer) -> None:
+    key = make_file(alone.folder / "network.key", 0)
+    key.write_text("k" * 32)
+    key.chmod(0o644)
+    alone.settings |= {"PSERVER_LISTN": "127.0.0.1:1", "PSERVER_NETWORK_KEY_FILE": str(key)}
+    alone.start()
+    warned = [line for line in alone.log.splitlines() if "WARNING pserver:" in line]
+    assert len(warned) == 2
+    assert "PSERVER_LISTEN?" in warned[0] and str(key) in warned[1]
+
+
+def test_an_add_leaves_free_what_shall_stay_free(alone: Peer) -> None:
+    alone.settings["PSERVER_KEEP_FREE"] = "900000G"
+    alone.start()
+    ended = alone.client("add", str(make_file(alone.folder / "some.bin", 1000)))
+    assert ended.returncode == 1 and "stay free" in ended.stderr, ended.stderr
 
 
 def test_an_open_network_off_loopback_must_be_asked_for(alone: Peer) -> None:

@@ -26,6 +26,7 @@ class _Handler(TusHandler):
             ("/client/v1/content", self._content),
             ("/client/v1/downloads", self._downloads),
             ("/client/v1/uploads", self._uploads),
+            ("/client/v1/links", self._links),
             ("/client/v1/transfers", self._transfers),
             ("/client/v1/tus", self.tus),
         ):
@@ -208,6 +209,40 @@ class _Handler(TusHandler):
             raise Problem(404, "not-found", "there is no such peer")
         own = Remote(fake.share[asked["name"]], [(fake.name, asked["name"])])
         self.json(fake.begin("upload", asked["name"], [(asked["name"], own)], targets), 202)
+
+    def _links(self, rest: str) -> None:
+        fake = self.fake
+        if rest:
+            return self._document(*rest.split("/"))
+        asked = json.loads(self.body)
+        fake.links.append(asked)
+        found = fake.find(asked["what"])
+        if not found:
+            raise Problem(404, "not-found", f"no peer that could be asked has {asked['what']}")
+        if len(found) > 1 and asked["choose"] is None:
+            choices = [one.group() for one in found]
+            raise Problem(409, "ambiguous", f"{len(found)} different files are called {asked['what']}", choices=choices)
+        chosen = max(found, key=lambda one: len(one.held))
+        bases = [f"{peer(who)['url']}/peer/v1/links/token" for who, _ in chosen.held]
+        return self.json(
+            {
+                "name": chosen.held[0][1],
+                "file_id": chosen.file_id,
+                "size": len(chosen.content),
+                "url": f"{bases[0]}/file/x",
+                "urls": [f"{base}/file/x" for base in bases],
+                "meta4_url": f"{bases[0]}/meta4/x.meta4",
+                "torrent_url": f"{bases[0]}/torrent/x.torrent",
+                "expires": CREATED,
+            }
+        )
+
+    def _document(self, file_id: str, form: str) -> None:
+        if self.fake.making > 0:
+            self.fake.making -= 1
+            body = json.dumps({"bytes_done": 0, "size": 1}).encode()
+            return self.answer(202, body, {"Content-Type": "application/json", "Retry-After": "3"})
+        return self.answer(200, f"{form} of {file_id} for {self.query['expires_seconds']}".encode())
 
     def _transfers(self, rest: str) -> None:
         fake = self.fake

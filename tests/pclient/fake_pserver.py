@@ -1,4 +1,4 @@
-"""A fake PServer: the client API of docs/REST_CONTRACT.md over real HTTP, with state in memory and no network.
+"""A fake PServer: the client API of docs/REST.md over real HTTP, with state in memory and no network.
 
 Transfers move only when they are told to: by `step`, or by a step at each look (`step_at_look`), so that nothing
 depends on time.
@@ -75,6 +75,8 @@ class FakePServer:
     answer_all: Callable[[Any], bool] | None = None  # given the handler: answers instead, or says False
     requests: list[tuple[str, str]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    making: int = 0  # how many times a document is still being made
+    links: list[dict[str, Any]] = field(default_factory=list)  # the bodies of the requests for links
     looked: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -110,7 +112,7 @@ class FakePServer:
     def begin(self, kind: str, label: str, parts: list[tuple[str, Remote]], sources: list[str]) -> dict[str, Any]:
         number = f"{len(self.transfers) + 1:08x}"
         total = sum(len(remote.content) for _, remote in parts)
-        moment = {"rate": 0.0, "pieces": 0, "errors": 0, "why": None, "state": "ok"}
+        moment = {"rate": 0.0, "pieces": 0, "bytes": 0, "errors": 0, "why": None, "state": "ok"}
         transfer = {
             "id": number,
             "kind": kind,
@@ -124,6 +126,7 @@ class FakePServer:
             "eta_seconds": 60,
             "sources": [{"peer": peer(one), **moment} for one in sources] if kind == "download" else [],
             "standstill": None,
+            "bottleneck": None,
             "error": None,
             "created": CREATED,
             "ended": None,

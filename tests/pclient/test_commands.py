@@ -197,6 +197,11 @@ def test_transfers_are_listed_shown_paused_resumed_cancelled(desk: Desk, fake: F
     fake.transfers["00000001"]["standstill"] = "no source answers; next try in 8 s"
     desk.run("transfers", "00000001")
     assert ["waits", "no source answers; next try in 8 s"] in desk.rows
+    fake.transfers["00000001"].update(standstill=None, bottleneck="peer b is slow")
+    desk.run("transfers", "00000001")
+    assert ["held up by", "peer b is slow"] in desk.rows
+    desk.run("transfers")
+    assert "peer b is slow" in [row for row in desk.rows if row[0] == "00000001"][-1]
     assert desk.run("transfers", "cancel", "00000001") == 0
     assert fake.transfers["00000001"]["state"] == "cancelled"
     assert desk.run("transfers", "cancel", "00000001") == 0

@@ -129,7 +129,10 @@ class Terminal:
     """pclient on a terminal of its own."""
 
     def __init__(self, process: Process, *arguments: str) -> None:
-        self._ours, theirs = pty.openpty()
+        try:
+            self._ours, theirs = pty.openpty()
+        except OSError as error:
+            pytest.skip(f"this machine has no terminal to give: {error.strerror or error}")
         environ = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", "PROMPT_TOOLKIT_NO_CPR": "1"}
         process.environ |= environ
         self.running = process.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
@@ -156,6 +159,15 @@ class Terminal:
         code = self.running.wait(timeout=30)
         os.close(self._ours)
         return code
+
+
+def test_without_a_terminal_to_be_had_such_tests_are_skipped(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> tuple[int, int]:
+        raise OSError("out of pty devices")
+
+    monkeypatch.setattr(pty, "openpty", refuse)
+    with pytest.raises(pytest.skip.Exception, match="out of pty devices"):
+        Terminal(process)
 
 
 def test_on_a_terminal_there_are_colours_and_questions(process: Process, fake: FakePServer) -> None:

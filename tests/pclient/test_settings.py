@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pclient.model import Refused, WrongUsage
-from pclient.settings import DEFAULT_URL, read_token, settings_from
+from pclient.settings import DEFAULT_URL, NAMES, read_token, settings_from
 
 
 @pytest.fixture(autouse=True)
@@ -64,3 +64,14 @@ def test_a_missing_or_unreadable_token_is_refused_with_help(tmp_path: Path) -> N
         read_token(tmp_path / "nowhere")
     with pytest.raises(Refused, match="cannot read the client token"):
         read_token(tmp_path)
+
+
+def test_a_misspelt_name_is_told_with_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PCLIENT_PSERVER_URI=http://file:1\nPSERVER_X=not ours\n")
+    (line,) = settings_from({"PCLIENT_TOKEN_FILE": "x", "PCLIENT_DEBUG": "0"}).warnings
+    assert "PCLIENT_PSERVER_URI " in line and "PCLIENT_PSERVER_URL?" in line
+
+
+def test_every_setting_there_is_is_known() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert {line.split("`")[1] for line in readme.splitlines() if line.startswith("| `PCLIENT_")} == NAMES

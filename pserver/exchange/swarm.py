@@ -1,0 +1,89 @@
+"""What a serving peer knows of those that fetch one file from it, and which piece it gives each. Pure.
+
+It gives the piece that it gave out least, of those that the asker would take: so the first copies of all pieces leave
+a seed one after another, and a piece that has just come here goes on at once. Choosing here, and not at the asker,
+needs no knowledge that is fresh.
+"""
+
+import random
+from dataclasses import dataclass
+
+from pserver.exchange.bitfield import first_of, run_mask
+from pserver.model import Peer
+
+_MEMORY_SECONDS = 15.0  # who has not asked for so long is told of no more
+_MOST_ASKERS = 4096
+
+
+@dataclass(slots=True)
+class Asker:
+    """One that fetches the file: its address if it told it, its pieces (a mask) as of `seen` (seconds)."""
+
+    peer: Peer | None
+    has: int
+    seen: float
+
+
+class Swarm:
+    """Of one file. `now` is seconds of a clock that never goes back."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._given: list[int] = []  # [n]: the pieces given out more than n times
+        self._askers: dict[str, Asker] = {}
+        self.last = 0.0
+
+    def give(self, choices: int, here: int | None, most: int = 1) -> range | None:
+        """The pieces to give of `choices`, where `here` (None: all) are here; None: none of them is.
+
+        It is one, and up to `most` in all if those that follow it were given out as little.
+        """
+        left = choices if here is None else choices & here
+        if not left:
+            return None
+        least = next((left & ~given for given in self._given if left & ~given), left)
+        run = self._pick(least, most)
+        for piece in run:
+            self._note(1 << piece)
+        return run
+
+    def _pick(self, candidates: int, most: int) -> range:
+        skipped = self._chance.randrange(candidates.bit_length())
+        # From where the run of candidates at that place begins, but no further back than the answer is long.
+        skipped = max(skipped - most, (~candidates & run_mask(0, skipped)).bit_length())
+        later = first_of(candidates >> skipped)
+        first = first_of(candidates) if later is None else later + skipped
+        assert first is not None
+        return range(first, first + min(most, first_of(~(candidates >> first)) or most))
+
+    def _note(self, bit: int) -> None:
+        for number, given in enumerate(self._given):
+            if not given & bit:
+                self._given[number] |= bit
+                return
+        self._given.append(bit)
+
+    def met(self, peer_id: str, peer: Peer | None, has: int | None, now: float) -> None:
+        """That peer asked, and told where it is and which pieces it has (None: it did not say)."""
+        self.last = now
+        known = self._askers.get(peer_id)
+        if known is None:
+            if len(self._askers) >= _MOST_ASKERS:
+                self._drop_old(now)
+            if len(self._askers) < _MOST_ASKERS:
+                self._askers[peer_id] = Asker(peer, has or 0, now)
+            return
+        known.peer, known.seen = peer or known.peer, now
+        known.has = known.has if has is None else has
+
+    def others(self, peer_id: str, most: int, now: float) -> list[tuple[Peer, int]]:
+        """At most so many others that asked lately, chosen at random, and the pieces that each has."""
+        self._drop_old(now)
+        found = [
+            (asker.peer, asker.has) for one, asker in self._askers.items() if one != peer_id and asker.peer is not None
+        ]
+        return found if len(found) <= most else self._chance.sample(found, most)
+
+    def _drop_old(self, now: float) -> None:
+        oldest = now - _MEMORY_SECONDS
+        self._askers = {one: asker for one, asker in self._askers.items() if asker.seen >= oldest}
