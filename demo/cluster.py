@@ -6,12 +6,13 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TypedDict
 
 from demo import files
-from demo.processes import Locator, Peer, Server, environment, wait_for
+from demo.processes import DidNotHappen, Locator, Peer, Server, environment, wait_for
 
 FOLDER = Path(".cluster")
 NAMES = ("a", "b", "c", "d")
@@ -25,15 +26,20 @@ class _Recorded(TypedDict):
 
 def up() -> int:
     """Start a locator and four peers with something to share, and say how to use them."""
-    if _recorded():
-        print("It is up already (make client opens its client, make down stops it).", file=sys.stderr)
+    recorded = _recorded()
+    living = _living(recorded)
+    if living:
+        print(_why_not_up(recorded, living), file=sys.stderr)
         return 1
+    if recorded:
+        print("What was up is dead; its files are removed, and it starts anew.", file=sys.stderr)
+    down()
     locator = Locator(FOLDER.absolute() / "locator")
-    locator.start()
     servers: list[Server] = [locator]
-    peers = [Peer(FOLDER.absolute() / name, name, locator.address) for name in NAMES]
-    _fill(peers)
     try:
+        locator.start()
+        peers = [Peer(FOLDER.absolute() / name, name, locator.address) for name in NAMES]
+        _fill(peers)
         for peer in peers:
             servers.append(peer)
             peer.start()
@@ -51,9 +57,13 @@ def up() -> int:
 def client(name: str) -> NoReturn:
     """Become the interactive client of the peer of that name."""
     recorded = _recorded()
-    if name not in recorded:
-        known = ", ".join(sorted(set(recorded) & set(NAMES))) or "none is up: make up"
-        sys.exit(f"There is no peer {name!r} ({known}).")
+    living = _living(recorded)
+    if not living:
+        sys.exit(f"Nothing is up{', what was is dead' if recorded else ''}. To start it: make up")
+    if name not in set(recorded) & set(NAMES):
+        sys.exit(f"There is no peer {name!r}; there are: {', '.join(sorted(set(recorded) & set(NAMES)))}")
+    if name not in living:
+        sys.exit(f"Peer {name} is dead. To start all anew: make down, then make up")
     os.execve(sys.executable, [sys.executable, "-m", "pclient"], environment(recorded[name]["client"]))
 
 
@@ -64,6 +74,17 @@ def down() -> int:
         _stop(one["pid"], one["module"])
     shutil.rmtree(FOLDER, ignore_errors=True)
     return 0
+
+
+def _living(recorded: Mapping[str, _Recorded]) -> set[str]:
+    return {name for name, one in recorded.items() if _is_ours(one["pid"], one["module"])}
+
+
+def _why_not_up(recorded: Mapping[str, _Recorded], living: set[str]) -> str:
+    dead = ", ".join(sorted(set(recorded) - living))
+    if dead:
+        return f"It is up in part, but dead: {dead}. To start all anew: make down, then make up"
+    return "It is up already (make client opens its client, make down stops it)."
 
 
 def _indexed(peer: Peer) -> bool:
@@ -95,7 +116,7 @@ def _record(servers: list[Server]) -> None:
 
 
 def _recorded() -> dict[str, _Recorded]:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ValueError):
         return json.loads((FOLDER / "cluster.json").read_text())  # type: ignore[no-any-return]  # what _record wrote
     return {}
 
@@ -110,17 +131,23 @@ def _stop(pid: int, module: str) -> None:
 
 
 def _is_ours(pid: int, module: str) -> bool:
+    process = Path(f"/proc/{pid}")
     try:
-        return module.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words, settings = (process / "cmdline").read_bytes().split(b"\0"), (process / "environ").read_bytes()
     except OSError:
         return False
+    return module.encode() in words and bytes(FOLDER.absolute()) in settings
 
 
 def main() -> int:
     """`up`, `down` or `client [NAME]`."""
     match sys.argv[1:]:
         case ["up"]:
-            return up()
+            try:
+                return up()
+            except DidNotHappen as error:
+                print(f"{error}\nTo clear up what did start: make down", file=sys.stderr)
+                return 1
         case ["down"]:
             return down()
         case ["client", *names]:

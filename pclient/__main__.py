@@ -35,7 +35,7 @@ def _run(arguments: list[str], talk: "Talk", environ: "Mapping[str, str]", debug
 
     start = Start(_opener(talk, environ, debug), _shell)
     try:
-        with pclient.make_context("pclient", arguments, obj=start) as context:
+        with pclient.make_context("pclient", arguments, obj=start, terminal_width=min(talk.width, 100)) as context:
             pclient.invoke(context)
     except BaseException as error:  # the outermost: no traceback ever reaches a person
         try:

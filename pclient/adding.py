@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pclient import choosing, local_files, render, render_transfers, text
@@ -10,7 +11,7 @@ from pclient.local_files import LeftOut, LocalFile
 from pclient.model import FileEntry, Interrupted, NotFound, PClientError, Transfer, Unreachable
 from pclient.progress import Display, Moment, displayed
 from pclient.sending import send
-from pclient.watching import Patience, check_done, left_running, outcome, watch
+from pclient.watching import AWAY, WHEN_BACK, Patience, check_done, left_running, outcome, watch
 
 _INDEXING_LOOK_SECONDS = 0.2
 _UNKNOWN_SECONDS = 30.0  # how long a file just sent may be unknown before we believe that it is gone
@@ -39,8 +40,7 @@ def upload(client: Client, path: str, *, to: Sequence[str], replicas: int | None
     entries, failed = _in_share(client, path)
     wanted = 1 if replicas is None and not to else replicas
     begun = [choosing.upload(client, entry["name"], to, wanted) for entry in entries]
-    for transfer in begun:
-        client.seen.transfer(transfer)
+    client.seen.begun(begun)
     ended = _left(client, begun) if detach else _watched(client, begun)
     if client.talk.as_json:
         client.talk.json({"files": entries, "failed": failed, "transfers": ended})
@@ -78,11 +78,12 @@ def _watched(client: Client, begun: Sequence[Transfer]) -> list[Transfer]:
     for transfer in begun:
         try:
             ended.append(watch(client, transfer))
-        except Interrupted:
+        except Interrupted as error:
             if len(begun) == 1:
                 raise
+            go_on = f"will go on {WHEN_BACK}" if error.code == AWAY else "go on at the PServer"
             look = client.command("transfers")
-            raise Interrupted(f"{len(begun)} uploads go on at the PServer. To look at them: {look}") from None
+            raise Interrupted(f"{len(begun)} uploads {go_on}. To look at them: {look}", error.code) from None
         client.talk.say(outcome(ended[-1]))
     return ended
 
@@ -91,10 +92,12 @@ def _add_all(client: Client, meant: Sequence[LocalFile | LeftOut]) -> tuple[list
     """Send all, then wait until all are indexed: the PServer hashes the first while the next are sent."""
     names: list[str] = []
     failed: list[dict[str, str]] = []
-    with displayed(client.talk) as display:
-        for local in meant:
+    with displayed(client.talk, client.clock) as display:
+        if len(meant) > 1:
+            display.show(Moment(f"adding {len(meant)} files", "running", 0, 0))
+        for number, local in enumerate(meant, start=1):
             try:
-                names.append(_sent_name(client, local, display))
+                names.append(_sent_name(client, local, _Numbered(display, number, len(meant))))
             except (Unreachable, Interrupted):
                 raise
             except PClientError as error:
@@ -104,7 +107,22 @@ def _add_all(client: Client, meant: Sequence[LocalFile | LeftOut]) -> tuple[list
         entries = [_indexed(client, name, display) for name in names]
     for one in failed:
         client.talk.warn(f"not added: {one['path']}: {one['error']}")
+    if len(meant) > 1:
+        shared = text.size(sum(entry["size"] for entry in entries))
+        client.talk.say(f"{text.count_of(len(entries), 'file')} in your share, {shared}")
     return entries, failed
+
+
+class _Numbered:
+    """Shows of one of several files which one of them it is."""
+
+    def __init__(self, display: Display, number: int, of: int) -> None:
+        self._display = display
+        self._mark = f" ({number} of {of})" if of > 1 else ""
+
+    def show(self, moment: Moment) -> None:
+        """See Display."""
+        self._display.show(replace(moment, label=moment.label + self._mark))
 
 
 def _sent_name(client: Client, local: LocalFile | LeftOut, display: Display) -> str:

@@ -148,7 +148,7 @@ class Api:
         )
 
     def end_sending(self, path: str) -> None:
-        """Give up sending a file. tus 1.0 (termination)."""
+        """Have the sending of a file forgotten; what is in the share stays there. tus 1.0 (termination)."""
         self._wire.send(Ask("DELETE", path, headers=_TUS, timeout=5.0))
 
 

@@ -11,21 +11,35 @@ from pclient.model import Ambiguous, FileGroup, Peer, PeerInfo, Transfer
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to download: `what` NAME, FOLDER/, id:HEX or sha256:HEX; as `name`, from the peer `source`."""
+    """What to download: `what` NAME, FOLDER/, id:HEX or sha256:HEX; as `name`, from the peer `source`.
+
+    `seen_as`: the name under which the person saw it, where `what` is an id that stands for their choice. `held`:
+    the own share was listed among those that have it.
+    """
 
     what: str
     name: str | None = None
     source: str | None = None
+    seen_as: str | None = None
+    held: bool = False
+
+    @property
+    def name_to_get(self) -> str | None:
+        """Its name in the share; None for the usual one. Not `seen_as` if it is held: that would make a copy."""
+        return self.name if self.name is not None or self.held else self.seen_as
 
 
-def download(client: Client, wanted: Wanted) -> Transfer:
-    """Begin a download; where what is wanted is ambiguous, of the file or from the peer that is chosen."""
+def download(client: Client, wanted: Wanted) -> tuple[Wanted, Transfer]:
+    """Begin a download; where what is wanted is ambiguous, of the file or from the peer that is chosen.
+
+    Also returns what is wanted after that choice.
+    """
     while True:
         try:
-            return client.api.download(wanted.what, wanted.name, wanted.source, None)
+            return wanted, client.api.download(wanted.what, wanted.name_to_get, wanted.source, None)
         except Ambiguous as error:
             if "peer_id" not in error.choices[0] and not client.talk.can_ask:
-                return _download_most_held(client, wanted, error)
+                return wanted, _download_most_held(client, wanted, error)
             narrowed = _narrowed(client, wanted, error)
             if narrowed == wanted:
                 raise
@@ -38,7 +52,8 @@ def _narrowed(client: Client, wanted: Wanted, error: Ambiguous) -> Wanted:
         groups = cast(list[FileGroup], error.choices)
         client.talk.say(f"{len(groups)} different files are called {wanted.what}:")
         chosen = groups[client.talk.choose("Which one?", [render.one_line(group) for group in groups])]
-        return replace(wanted, what=f"id:{chosen['file_id']}", name=wanted.name or _name_asked(wanted.what))
+        held = any(holder["peer"]["peer_id"] == client.own_id() for holder in chosen["holders"])
+        return replace(wanted, what=f"id:{chosen['file_id']}", seen_as=_name_asked(wanted.what), held=held)
     if "peer" in error.choices[0]:
         infos = cast(list[PeerInfo], error.choices)
         client.talk.say(f"{len(infos)} peers have a folder {wanted.what}:")
@@ -58,7 +73,7 @@ def _folder_line(info: PeerInfo) -> str:
 
 def _download_most_held(client: Client, wanted: Wanted, error: Ambiguous) -> Transfer:
     """Let the PServer choose, then say which it was: of a file, only the transfer knows."""
-    transfer = client.api.download(wanted.what, wanted.name, wanted.source, "most")
+    transfer = client.api.download(wanted.what, wanted.name_to_get, wanted.source, "most")
     if "file_id" in error.choices[0]:
         items = transfer.get("items") or client.api.transfer(transfer["id"]).get("items") or []
         groups = {group["file_id"]: group for group in cast(list[FileGroup], error.choices)}

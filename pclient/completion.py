@@ -5,13 +5,13 @@ Pure but for listing local folders; prompt.py shows it.
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from pclient.client import Seen
+from pclient.seen import Recent, Seen
 from pclient.text import harmless, short_id
 
 _MAX_OFFERED = 200
@@ -78,7 +78,7 @@ def _completed(at: Typed, commands: dict[str, click.Command], seen: Seen) -> Ite
         return
     before = at.words[-1]
     if before in _PEER_OPTIONS:
-        yield from _beginning(seen.peers, at.word)
+        yield from _beginning(_keys(seen.peers), at.word)
     elif before == "--save":
         yield from _paths(at.word, folders_only=True)
     elif at.word.startswith("-"):
@@ -98,22 +98,29 @@ def _arguments(at: Typed, seen: Seen) -> Iterator[tuple[str, str]]:
     elif command in _NAME_ARGUMENT:
         yield from _names(at.word, seen)
     elif command == "peers":
-        yield from _beginning(seen.peers, at.word)
+        yield from _beginning(_keys(seen.peers), at.word)
     elif command in {"transfers", "watch"}:
-        yield from _beginning(_ACTIONS if command == "transfers" and len(at.words) == 1 else (), at.word)
+        if command == "transfers" and len(at.words) == 1:
+            yield from _beginning(_ACTIONS, at.word)
+        elif command == "transfers" and len(at.words) == 2:
+            yield from _beginning(("all",), at.word)
         yield from _transfers(at.word, seen)
 
 
-def _beginning(candidates: Sequence[str] | dict[str, None], word: str) -> Iterator[tuple[str, str]]:
+def _beginning(candidates: Iterable[str], word: str) -> Iterator[tuple[str, str]]:
     """A candidate with a character that could act on the terminal is not offered: it would be put in the line."""
     for candidate in candidates:
         if candidate.startswith(word) and harmless(candidate) == candidate:
             yield shlex.quote(candidate) + " ", candidate
 
 
+def _keys(recent: Recent[None]) -> Iterator[str]:
+    return (key for key, _ in recent.items())
+
+
 def _names(word: str, seen: Seen) -> Iterator[tuple[str, str]]:
-    """Newest first. A name that would act on the terminal is offered by its id."""
-    for name, file_id in reversed(seen.names.items()):
+    """The newest list first. A name that would act on the terminal is offered by its id."""
+    for name, file_id in seen.names.items():
         if name.startswith(word):
             plain = harmless(name) == name
             yield (shlex.quote(name) if plain else f"id:{file_id}") + " ", harmless(name)
@@ -122,7 +129,7 @@ def _names(word: str, seen: Seen) -> Iterator[tuple[str, str]]:
 
 
 def _transfers(word: str, seen: Seen) -> Iterator[tuple[str, str]]:
-    for transfer_id, label in reversed(seen.transfers.items()):
+    for transfer_id, label in seen.transfers.items():
         if transfer_id.startswith(word):
             yield f"{transfer_id} ", harmless(f"{transfer_id}  {label}")
 

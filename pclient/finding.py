@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from pclient import choosing, render, text
+from pclient import choosing, meaning, render, text
 from pclient.client import Client
 from pclient.model import Ambiguous, FileEntry, Files, Groups, NotFound, PClientError, PeerInfo, WrongUsage
 
-PAGE = 1000
+PAGE = 1000  # of files of one share; the PServer gives up to 2,000
+SEARCH_PAGE = 100  # the most that it gives of a search
 
 
 def search(client: Client, words: str, limit: int, everything: bool) -> None:
@@ -32,7 +33,7 @@ def search(client: Client, words: str, limit: int, everything: bool) -> None:
 def _search_pages(client: Client, words: str, limit: int, everything: bool) -> Iterator[Groups]:
     wanted, token = limit, ""
     while True:
-        page = client.api.search(words, PAGE if everything else min(wanted, PAGE), token)
+        page = client.api.search(words, SEARCH_PAGE if everything else min(wanted, SEARCH_PAGE), token)
         yield page
         token = page.get("next_page_token", "")
         wanted -= len(page["groups"])
@@ -58,8 +59,7 @@ def _warn_if_incomplete(client: Client, complete: bool) -> None:
 
 def info(client: Client, what: str) -> None:
     """Print everything known about a file: ids, size, names, all holders. Raises NotFound."""
-    line = client.seen.line(what)
-    answer = client.api.lookup(what if line is None else f"id:{line[1]}")
+    answer = client.api.lookup(meaning.of_file(client, what))
     client.seen.holdings(answer["groups"])
     if client.talk.as_json:
         client.talk.json(answer)
@@ -94,7 +94,7 @@ def files(client: Client, prefix: str, peer: str | None, limit: int | None) -> N
             collected += found
         elif found:
             client.talk.table(render.files(found, shown + 1))
-        client.seen.files(found, continues=shown > 0)
+        client.seen.files(found, continues=shown > 0, is_own=peer is None)
         shown += len(found)
     if client.talk.as_json:
         way = {} if peer is None else {"via": page.get("via", []), "complete": complete}
@@ -150,8 +150,8 @@ def status(client: Client) -> None:
 
 
 def remove(client: Client, name: str, yes: bool) -> None:
-    """Delete a file of the own share, after asking. Raises NotFound; WrongUsage if there is nobody to ask."""
-    entry = client.api.file(name)
+    """Delete a file of the own share, after asking. Raises NotFound; WrongUsage for a folder, or nobody to ask."""
+    entry = _to_remove(client, name)
     if not yes:
         if not client.talk.can_ask:
             raise WrongUsage("nothing was removed: there is nobody to ask, so say --yes")
@@ -163,3 +163,14 @@ def remove(client: Client, name: str, yes: bool) -> None:
         client.talk.json({"removed": name})
     else:
         client.talk.say(f"removed {name}")
+
+
+def _to_remove(client: Client, name: str) -> FileEntry:
+    try:
+        return client.api.file(name)
+    except (NotFound, WrongUsage):  # a name cannot end in a slash, but a person types a folder so
+        folder = name.rstrip("/") + "/"
+        if not client.api.files(folder, None, 1)["files"]:
+            raise
+        look = client.command(f"files {folder}")
+        raise WrongUsage(f"{folder} is a folder: they are not removed whole. To see its files: {look}") from None

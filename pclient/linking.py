@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import cast
 
-from pclient import render, text
+from pclient import meaning, render, text
 from pclient.client import Client
 from pclient.model import Ambiguous, FileGroup, Link, Making, PClientError, WrongUsage
 from pclient.saving import place, prepare
@@ -22,10 +22,9 @@ def link(client: Client, what: str, seconds: int, everywhere: bool) -> None:
     for url in made["urls"] if everywhere else [made["url"]]:
         client.talk.line(url)
     if client.talk.to_person:
-        client.talk.say(
-            f"whoever has this link can fetch {made['name']} ({text.size(made['size'])}) until {made['expires']}, "
-            f"from {text.count_of(len(made['urls']), 'peer')}"
-        )
+        until, count = text.local_time(made["expires"]), text.count_of(len(made["urls"]), "peer")
+        what = f"{made['name']} ({text.size(made['size'])})"
+        client.talk.say(f"whoever has this link can fetch {what} until {until}, from {count}")
 
 
 def document(client: Client, what: str, seconds: int, form: str, directory: str | None) -> None:
@@ -55,8 +54,7 @@ def seconds_of(words: str) -> int:
 
 
 def _made(client: Client, what: str, seconds: int) -> Link:
-    line = client.seen.line(what)
-    what = what if line is None else f"id:{line[1]}"
+    what = meaning.of_file(client, what)
     try:
         return client.api.link(what, seconds, None)
     except Ambiguous as error:

@@ -1,18 +1,22 @@
 """Progress, as it is shown: a bar that is redrawn on a terminal, else one line at the start and one at each turn."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pclient import text
-from pclient.model import Transfer
+from pclient.model import ENDED, Transfer
 from pclient.talk import Talk
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _BAR_CELLS = 24
+_WIDTH_FOR_A_BAR = 70  # on a narrower terminal the figures need the room
+_LABEL_SECONDS = 5.0  # off a terminal: how often at most it is said that another file's turn has come
+_NUMBERS = re.compile(r"[0-9.]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,10 @@ class Display(Protocol):
 
 
 @contextmanager
-def displayed(talk: Talk) -> Iterator[Display]:
-    """A display on stderr, gone from the screen at the end."""
+def displayed(talk: Talk, clock: Callable[[], float]) -> Iterator[Display]:
+    """A display on stderr, gone from the screen at the end. `clock` in seconds."""
     if not talk.moving:
-        yield _Lines(talk)
+        yield _Lines(talk, clock)
         return
     from rich.live import Live
     from rich.text import Text
@@ -80,19 +84,30 @@ def displayed(talk: Talk) -> Iterator[Display]:
 
 
 class _Lines:
-    """Off a terminal: says only that it began, and when its state changes (queued, running, paused)."""
+    """Off a terminal: says that it began, and 1. each change of its state (queued, running, paused), 2. why it stands
+    still, when that begins or changes (not that fewer seconds remain), 3. seldom, that it moves again or is at
+    another file.
+    """
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, clock: Callable[[], float]) -> None:
         self._talk = talk
-        self._last: tuple[str, str] | None = None
+        self._clock = clock
+        self._said = ("", "", "")  # label, state, note
+        self._said_at = 0.0
 
     def show(self, moment: Moment) -> None:
         """See Display."""
-        now = (moment.label, moment.state)
-        if now != self._last and moment.state not in {"done", "failed", "cancelled"}:
+        now = (moment.label, moment.state, _NUMBERS.sub("", moment.note))
+        if moment.state not in ENDED and now != self._said and self._is_due(now):
             figures = f", {text.size(moment.done)} of {text.size(moment.total)}" if moment.total else ""
-            self._talk.say(f"{moment.label}: {moment.state}{figures}")
-        self._last = now
+            note = f"; {moment.note}" if moment.note else ""
+            self._talk.say(f"{moment.label}: {moment.state}{figures}{note}")
+            self._said, self._said_at = now, self._clock()
+
+    def _is_due(self, now: tuple[str, str, str]) -> bool:
+        _, state, note = now
+        turned = state != self._said[1] or (note != "" and note != self._said[2])
+        return turned or self._clock() - self._said_at >= _LABEL_SECONDS
 
 
 class _Bar:
@@ -104,35 +119,52 @@ class _Bar:
         self._draw(moment)
 
 
-def figures(moment: Moment) -> str:
-    """ "42 %  1.2 GiB of 3.4 GiB  12.3 MiB/s  2 min 05 s left  3 sources"."""
-    parts = [f"{int(moment.share * 100):>3} %", f"{text.size(moment.done)} of {text.size(moment.total)}"]
+def figures(moment: Moment, width: int = 1000) -> str:
+    """ "42 %  1.2 GiB of 3.4 GiB  12.3 MiB/s  2 min 05 s left  3 sources": as many of them as fit, each whole."""
+    parts = _parts(moment)
+    while len(parts) > 1 and text.cells(_joined(parts)) > width:
+        parts.remove(max(parts, key=lambda part: part[0]))
+    return _joined(parts)
+
+
+def _parts(moment: Moment) -> list[tuple[int, str]]:
+    """The figures from left to right, each with its rank: the highest is missed least."""
+    parts = [(0, f"{int(moment.share * 100):>3} %"), (3, f"{text.size(moment.done)} of {text.size(moment.total)}")]
     if moment.state != "running":
-        parts.append(moment.state)
+        parts.append((1, moment.state))
     elif moment.rate > 0:
-        parts.append(text.rate(moment.rate))
+        parts.append((2, text.rate(moment.rate)))
     if moment.remaining is not None:
-        parts.append(f"{text.duration(moment.remaining)} left")
+        parts.append((1, f"{text.duration(moment.remaining)} left"))
     if moment.sources is not None:
-        parts.append(text.count_of(moment.sources, "source"))
-    return "  ".join(parts)
+        parts.append((4, text.count_of(moment.sources, "source")))
+    return parts
+
+
+def _joined(parts: Sequence[tuple[int, str]]) -> str:
+    return "  ".join(shown for _, shown in parts)
 
 
 def drawn(moment: Moment, width: int) -> "RenderableType":
-    """Two lines, three with a note, none longer than `width` cells."""
+    """What it is, the figures, and why it stands still; no line longer than `width` cells."""
     from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
     from rich.text import Text
 
-    def line(content: str, style: str = "") -> Text:
-        shown = Text(text.harmless(content), style=style, no_wrap=True, overflow="ellipsis")
-        shown.truncate(width, overflow="ellipsis")
-        return shown
+    def lines(content: str, style: str = "") -> Text:
+        return Text(content, style=style, overflow="fold")
 
+    label = lines(text.shortened(text.harmless(moment.label), width))
+    notes = [lines("\n".join(text.wrapped(text.harmless(moment.note), width)), "yellow")] if moment.note else []
+    return Group(label, _with_bar(moment, width) if width >= _WIDTH_FOR_A_BAR else figures(moment, width), *notes)
+
+
+def _with_bar(moment: Moment, width: int) -> "RenderableType":
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    total = max(moment.total, 1)
+    cells = min(_BAR_CELLS, width - 60)
+    bar = ProgressBar(total=total, completed=min(moment.done, total), width=cells)
     grid = Table.grid(padding=(0, 1))
-    bar_cells = min(_BAR_CELLS, max(width - 60, 5))
-    bar = ProgressBar(total=max(moment.total, 1), completed=min(moment.done, max(moment.total, 1)), width=bar_cells)
-    grid.add_row(bar, line(figures(moment)))
-    notes = [line(moment.note, "yellow")] if moment.note else []
-    return Group(line(moment.label), grid, *notes)
+    grid.add_row(bar, figures(moment, width - cells - 1))
+    return grid

@@ -11,9 +11,10 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from pclient.client import Client, Seen
+from pclient.client import Client
 from pclient.commands import VERBS
 from pclient.completion import offers
+from pclient.seen import Seen
 from pclient.shell import Shell
 
 

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 from pclient import table, text
-from pclient.model import FileEntry, FileGroup, Holder, PeerInfo, Status
+from pclient.model import FileEntry, FileGroup, Holder, PeerInfo, Skipped, Status
 from pclient.table import Cell, Column, Table, word
 
 _NUMBER = Column("#", right=True)
 _ID = Column("id", rank=3)
+_NAMED_HOLDERS = 3  # when a file is to be chosen: whose it is, is what one decides by
+_SKIPPED_NAME_CELLS = 40
 
 
 def groups(found: Sequence[FileGroup], first_number: int = 1) -> Table:
@@ -26,7 +28,7 @@ def files(found: Sequence[FileEntry], first_number: int = 1) -> Table:
     rows = [
         [
             word(number),
-            word(entry["name"]),
+            table.name(entry["name"]),
             table.size(entry["size"]),
             table.short_id(entry["file_id"]),
             Cell("partial", "partial") if entry["partial"] else Cell("", "ok"),
@@ -53,7 +55,7 @@ def peers(found: Sequence[PeerInfo]) -> Table:
 
 def _peer_row(info: PeerInfo) -> list[Cell]:
     return [
-        word(info["peer"]["name"]),
+        table.name(info["peer"]["name"]),
         table.short_id(info["peer"]["peer_id"]),
         word(info["peer"]["url"]),
         word(info["files"]),
@@ -69,7 +71,7 @@ def group_facts(group: FileGroup) -> Table:
     names = group["names"] or ["(no name)"]
     return facts(
         [
-            *[("name" if index == 0 else "also", word(name)) for index, name in enumerate(names)],
+            *[("name" if index == 0 else "also", table.name(name)) for index, name in enumerate(names)],
             ("size", word(_exact(group["size"]))),
             ("id", word(f"id:{group['file_id']}")),
             ("sha256", word(f"sha256:{group['sha256']}")),
@@ -88,8 +90,8 @@ def holders(found: Sequence[Holder]) -> Table:
     ]
     rows = [
         [
-            word(holder["peer"]["name"]),
-            word(holder["name"]),
+            table.name(holder["peer"]["name"]),
+            table.name(holder["name"]),
             table.short_id(holder["peer"]["peer_id"]),
             word(_holder_state(holder)),
         ]
@@ -105,9 +107,9 @@ def holdings(found: Sequence[FileGroup]) -> Table:
             table.short_id(group["file_id"]),
             table.size(group["size"]),
             table.short_id(group["sha256"]),
-            word(holder["peer"]["name"]),
+            table.name(holder["peer"]["name"]),
             table.short_id(holder["peer"]["peer_id"]),
-            word(holder["name"]),
+            table.name(holder["name"]),
             word(_holder_state(holder)),
         ]
         for group in found
@@ -127,7 +129,7 @@ def status(now: Status) -> Table:
     work = [f"{text.count_of(share['hashing'], 'file')} to hash"] if share["hashing"] else []
     work += ["scanning"] if share["scanning"] else []
     rows = [
-        ("peer", word(now["peer"]["name"])),
+        ("peer", table.name(now["peer"]["name"])),
         ("peer id", word(now["peer"]["peer_id"])),
         ("address", word(now["peer"]["url"])),
         ("reachable", word(_reachable(now))),
@@ -143,7 +145,7 @@ def status(now: Status) -> Table:
         *[("neighbour", word(f"{one['peer']['name']}: {one['state']}")) for one in now["neighbours"]],
         ("transfers", word(", ".join(f"{count} {state}" for state, count in now["transfers"].items()))),
         ("uploads", word("accepted from other peers" if now["accepts_uploads"] else "not accepted")),
-        *[("not shared", word(f"{one['name']}: {one['why']}")) for one in share["skipped"]],
+        *[("not shared", _skipped(one)) for one in share["skipped"]],
     ]
     unnamed = share["skipped_count"] - len(share["skipped"])
     if unnamed > 0:
@@ -154,12 +156,20 @@ def status(now: Status) -> Table:
 def one_line(group: FileGroup) -> str:
     """A file in a line, to choose from."""
     name = group["names"][0] if group["names"] else "(no name)"
-    held = text.count_of(group["holder_count"], "peer")
+    holders = [holder["peer"]["name"] for holder in group["holders"][:_NAMED_HOLDERS]]
+    more = group["holder_count"] - len(holders)
+    held = ", ".join(holders) + (f" and {more} more" if more > 0 else "")
     return f"{name}  {text.size(group['size'])}  held by {held}  id:{text.short_id(group['file_id'])}…"
 
 
+def _skipped(one: Skipped) -> Cell:
+    """In whole for a program; a person sees where a long name begins and ends."""
+    name, why = text.name(one["name"]), text.harmless(one["why"])
+    return Cell(f"{text.shortened(name, _SKIPPED_NAME_CELLS)}: {why}", f"{name}: {why}")
+
+
 def _names(group: FileGroup) -> Cell:
-    first = text.harmless(group["names"][0]) if group["names"] else "(no name)"
+    first = text.name(group["names"][0]) if group["names"] else "(no name)"
     more = len(group["names"]) - 1
     return Cell(f"{first} (+{text.count_of(more, 'other name')})" if more > 0 else first, first)
 

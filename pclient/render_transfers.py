@@ -33,7 +33,7 @@ def _transfer_row(transfer: Transfer) -> list[Cell]:
         Cell(share, str(transfer["bytes_done"])),
         table.size(transfer["bytes_total"]),
         Cell(text.rate(transfer["rate"]) if running else "", str(int(transfer["rate"]))),
-        word(transfer["label"]),
+        table.name(transfer["label"]),
         word(transfer["bottleneck"] or ""),
     ]
 
@@ -45,7 +45,7 @@ def transfer_facts(transfer: Transfer) -> Table:
     rows = [
         ("id", word(transfer["id"])),
         ("kind", word(transfer["kind"])),
-        ("what", word(transfer["label"])),
+        ("what", table.name(transfer["label"])),
         ("state", word(transfer["state"])),
         (
             "done",
@@ -63,9 +63,9 @@ def transfer_facts(transfer: Transfer) -> Table:
         rows.append(("held up by", word(transfer["bottleneck"])))
     if transfer["error"]:
         rows.append(("error", word(transfer["error"]["detail"])))
-    rows.append(("begun", word(transfer["created"])))
+    rows.append(("begun", _time(transfer["created"])))
     if transfer["ended"]:
-        rows.append(("ended", word(transfer["ended"])))
+        rows.append(("ended", _time(transfer["ended"])))
     return facts(rows)
 
 
@@ -82,7 +82,7 @@ def sources(found: Sequence[Source]) -> Table:
     ]
     rows = [
         [
-            word(source["peer"]["name"]),
+            table.name(source["peer"]["name"]),
             word(source["state"]),
             Cell(text.rate(source["rate"]), str(int(source["rate"]))),
             table.size(source["bytes"]),
@@ -100,7 +100,7 @@ def targets(found: Sequence[Target]) -> Table:
     columns = [Column("target", wraps=True), Column("state"), Column("done", right=True), Column("why", wraps=True)]
     rows = [
         [
-            word(target["peer"]["name"]),
+            table.name(target["peer"]["name"]),
             word(target["state"]),
             table.size(target["bytes_done"]),
             word(target["error"] or ""),
@@ -116,8 +116,8 @@ def placements(found: Sequence[Transfer]) -> Table:
     columns += [Column("why", wraps=True)]
     rows = [
         [
-            word(transfer["label"]),
-            word(target["peer"]["name"]),
+            table.name(transfer["label"]),
+            table.name(target["peer"]["name"]),
             table.short_id(target["peer"]["peer_id"]),
             word(target["state"]),
             word(target["error"] or ""),
@@ -128,21 +128,32 @@ def placements(found: Sequence[Transfer]) -> Table:
     return Table(columns, rows)
 
 
-def items(found: Sequence[Item]) -> Table:
-    """The files of a transfer."""
+def items(transfer: Transfer) -> Table:
+    """The files of a transfer, those that an answer holds."""
     columns = [Column("file", wraps=True), Column("state"), Column("done", right=True), Column("size", right=True)]
     columns += [Column("why", wraps=True)]
     rows = [
         [
-            word(item["final_name"] or item["name"]),
-            word(item["state"]),
+            table.name(item["final_name"] or item["name"]),
+            word(_item_state(transfer, item)),
             Cell(percent(item["bytes_done"], item["size"], item["state"]), str(item["bytes_done"])),
             table.size(item["size"]),
             word(item["error"] or ""),
         ]
-        for item in found
+        for item in transfer.get("items", [])
     ]
     return Table(columns, rows)
+
+
+def _item_state(transfer: Transfer, item: Item) -> str:
+    """A file that was in work when its transfer was halted is not in work any more."""
+    return transfer["state"] if item["state"] == "running" != transfer["state"] else item["state"]
+
+
+def _time(iso: str) -> Cell:
+    """By the clock on the wall for a person, ISO 8601 in UTC for a program."""
+    plain = text.harmless(iso)
+    return Cell(text.local_time(plain), plain)
 
 
 def percent(done: int, total: int, state: str) -> str:

@@ -19,10 +19,15 @@ _MAX_COPIES = 1000
 
 
 def prepare(directory: str) -> Path:
-    """The folder to save to, made if need be. Raises WrongUsage if it cannot be one."""
+    """The folder to save to, made if only it is missing. Raises WrongUsage if it cannot be one, or hangs in the air.
+
+    The folders above it are not made: a path that is typed wrongly would come into being.
+    """
     path = Path(os.path.expanduser(directory))  # noqa: PTH111  # Path.expanduser raises for an unknown user
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise WrongUsage(f"cannot save to {directory}: there is no folder {path.parent}; make it first") from None
     except (OSError, ValueError) as error:
         raise WrongUsage(f"cannot save to {directory}: {getattr(error, 'strerror', None) or error}") from None
     return path
@@ -54,6 +59,17 @@ def _make_folder(where: Path) -> None:
         where.mkdir(exist_ok=True)
     except OSError as error:
         raise PClientError(f"cannot make the folder {where}: {error.strerror}") from None
+
+
+def is_there(entry: FileEntry, path: Path) -> bool:
+    """Whether `path` is a file with the very bytes of `entry`."""
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size != entry["size"]:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == entry["sha256"]
+    except OSError:
+        return False
 
 
 def free_name(path: Path) -> Path:

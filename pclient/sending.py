@@ -24,17 +24,14 @@ def send(client: Client, file: BinaryIO, name: str, display: Display) -> str:
     """
     length = os.fstat(file.fileno()).st_size
     path, sent = client.api.begin_sending(name, length)
-    finished = False
     try:
-        final_name = _Sending(client, file, path, name, display).run(sent)
-        finished = True
-        return final_name
+        return _Sending(client, file, path, name, display).run(sent)
     finally:
-        if not finished:
-            _give_up(client.api, path)
+        _forget(client.api, path)
 
 
-def _give_up(api: Api, path: str) -> None:
+def _forget(api: Api, path: str) -> None:
+    """Let the PServer drop what it keeps of the upload: what has come, unless that is in the share by now."""
     try:
         api.end_sending(path)
     except PClientError:

@@ -9,19 +9,23 @@ import click
 from pclient import __version__, failures, text
 from pclient.client import Client
 from pclient.commands import VERBS
-from pclient.model import PClientError, Status
+from pclient.model import PClientError, Status, WrongUsage
 from pclient.text import harmless
 from pclient.transferring import announce_ended, count_in_background
 
-_HELP = """\
-help CMD    all about a command
-quit        or Ctrl-D; transfers go on at the PServer
-Ctrl-C      leaves a transfer running in the background; `transfers` lists them,
-            `watch ID` shows one again
-
-Quote names with spaces: download 'my file.txt'. Tab completes.
-A number is a line of the last list of files: after a search, `download 2` and
-`info 2` mean its line 2. (A file that is really called 2: ask by its id.)"""
+_MAX_WIDTH = 100
+_NAME_CELLS = 12
+_KEYS = (
+    ("help CMD", "all about a command"),
+    ("quit", "or Ctrl-D; transfers go on at the PServer"),
+    ("Ctrl-C", "leaves a transfer running in the background; `transfers` lists them, `watch ID` shows one again"),
+)
+_HINTS = (
+    "Quote names with spaces: download 'my file.txt'. Tab completes.",
+    "A number is a line of the last list of files: after a search, `download 2` and `info 2` mean its line 2. "
+    "(A file that is really called 2: ask by its id.)",
+    "Of the id of a file just seen the beginning will do: `info id:2ab8047cf829`.",
+)
 _LEAVE = frozenset({"quit", "exit"})
 
 
@@ -76,6 +80,8 @@ class Shell:
 
     def _command(self, words: list[str]) -> None:
         name = words[0]
+        if name in _LEAVE:
+            raise WrongUsage(f"say {name} alone, without more words")
         if self._group.get_command(click.Context(self._group), name) is None:
             raise PClientError(f"there is no command '{name}'; `help` lists them")
         verb = self._group.commands[name]
@@ -85,14 +91,22 @@ class Shell:
     def _help(self, words: list[str]) -> None:
         if words and words[0] in self._group.commands:
             verb = self._group.commands[words[0]]
-            shown = verb.get_help(click.Context(verb, info_name=words[0], max_content_width=100))
+            width = min(self._talk.width, _MAX_WIDTH)
+            context = verb.context_class(verb, info_name=words[0], terminal_width=width)
+            shown = verb.get_help(context).splitlines()
         elif words:
             raise PClientError(f"there is no command '{words[0]}'; `help` lists them")
         else:
-            listed = [f"{name:<11} {verb.get_short_help_str(80)}" for name, verb in self._group.commands.items()]
-            shown = "\n".join([*listed, "", _HELP])
-        for line in shown.splitlines():
+            shown = self._overview(min(self._talk.width, _MAX_WIDTH))
+        for line in shown:
             self._talk.line(line)
+
+    def _overview(self, width: int) -> list[str]:
+        verbs = [(name, verb.get_short_help_str(80)) for name, verb in self._group.commands.items()]
+        lines = [f"{name:<{_NAME_CELLS}}{told}" for name, told in verbs]
+        keys = [f"{name:<{_NAME_CELLS}}{told}" for name, told in _KEYS]
+        listed = [part for line in [*lines, "", *keys, ""] for part in text.wrapped(line, width, _NAME_CELLS)]
+        return [*listed, *[part for hint in _HINTS for part in text.wrapped(hint, width)]]
 
     def _greet(self) -> None:
         """Who and how we are. That the PServer is away is said, and does not end the shell."""

@@ -46,6 +46,12 @@ def word(value: object) -> Cell:
     return Cell(shown, shown)
 
 
+def name(raw: str) -> Cell:
+    """The name of a file, folder or peer: no two different ones look the same."""
+    shown = text.name(raw)
+    return Cell(shown, shown)
+
+
 def size(count: int) -> Cell:
     """Bytes: in units for people, plain digits for programs."""
     return Cell(text.size(count), str(int(count)))

@@ -4,17 +4,19 @@ Whatever is said goes through `harmless`: a file's name or a server's message ca
 """
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from pclient import table
 from pclient.model import PClientError
-from pclient.text import harmless
+from pclient.text import harmless, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _RED, _YELLOW, _RESET = "\x1b[31m", "\x1b[33m", "\x1b[0m"
+_USUAL_WIDTH = 80
 _CONSOLE_VARIABLES = ("COLUMNS", "LINES", "TERM", "COLORTERM")
 
 
@@ -45,6 +47,17 @@ class Talk:
         """Whether the data is read by a person: stdout is a terminal, and nobody asked for JSON."""
         return self._out.isatty() and not self.as_json
 
+    @property
+    def width(self) -> int:
+        """Of the terminal on which the talk is read, in character cells; 80 if there is none."""
+        said = self._environ.get("COLUMNS", "")
+        if said.isascii() and said.isdecimal() and int(said[:6]) > 0:
+            return int(said[:6])
+        try:
+            return os.get_terminal_size(self._err.fileno()).columns or _USUAL_WIDTH
+        except (OSError, ValueError):
+            return _USUAL_WIDTH
+
     def json(self, value: object) -> None:
         """The one JSON value of `--json`. ASCII: other characters are escaped, so nothing is lost or harmful."""
         self._out.write(json.dumps(value, indent=2 if self._out.isatty() else None) + "\n")
@@ -62,9 +75,9 @@ class Talk:
         """Data that is one line, or an empty one."""
         self._out.write(harmless(text) + "\n")
 
-    def say(self, text: str) -> None:
-        """A line of talk, on stderr."""
-        self._err.write(harmless(text) + "\n")
+    def say(self, text: str, indent: int = 0) -> None:
+        """A line of talk, on stderr. `indent`: where on a narrow terminal it goes on in the next line."""
+        self._err.write(self._laid_out(harmless(text), indent) + "\n")
         self._err.flush()
 
     def warn(self, text: str) -> None:
@@ -93,7 +106,7 @@ class Talk:
     def choose(self, question: str, options: Sequence[str]) -> int:
         """Let the person choose one of `options`: its index. Raises PClientError if they do not."""
         for number, option in enumerate(options, start=1):
-            self.say(f"{number:>3}  {option}")
+            self.say(f"{number:>3}  {option}", indent=5)
         while answer := self.ask(f"{question} [1-{len(options)}, Enter for none] "):
             if answer.isascii() and answer.isdecimal() and 1 <= int(answer[:9]) <= len(options):
                 return int(answer) - 1
@@ -112,8 +125,13 @@ class Talk:
     def _say_coloured(self, colour: str, mark: str, text: str) -> None:
         coloured = self.colour and self._err.isatty()
         self.flush()
-        self._err.write((f"{colour}{mark}{_RESET}" if coloured else mark) + harmless(text) + "\n")
+        said = self._laid_out(mark + harmless(text))
+        self._err.write((f"{colour}{mark}{_RESET}" + said.removeprefix(mark) if coloured else said) + "\n")
         self._err.flush()
+
+    def _laid_out(self, text: str, indent: int = 0) -> str:
+        """For a person, broken between words; for a program in one line."""
+        return "\n".join(wrapped(text, self.width, indent)) if self._err.isatty() else text
 
     def _console(self, stream: TextIO) -> "Console":
         from rich.console import Console

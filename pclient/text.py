@@ -1,6 +1,7 @@
-"""Words and numbers as a person reads them. Pure functions."""
+"""Words and numbers as a person reads them. Pure functions, but for the time zone."""
 
 import unicodedata
+from datetime import datetime
 
 # Format characters that scripts and emoji need between other characters; next to plain ASCII they only mislead.
 _JOINERS = frozenset("\u200c\u200d")
@@ -12,8 +13,8 @@ def harmless(text: str) -> str:
     """`text` on one line, with everything escaped that could act on a terminal or reorder what is read.
 
     Escaped: control characters (newlines too), terminal escapes, bidi overrides and other invisible format
-    characters, lone surrogates (bytes that are no UTF-8), unassigned code points. For eyes only: it cannot be
-    undone, since a backslash stays a backslash.
+    characters, lone surrogates (bytes that are no UTF-8), unassigned code points. A backslash stays one, so that it
+    can be applied to what it has been applied to; where that matters, `name`.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -31,6 +32,57 @@ def _is_harmless(character: str, before: str) -> bool:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def name(raw: str) -> str:
+    """A name as it is listed: harmless, and with a backslash doubled, so that two names never look the same."""
+    return harmless(raw.replace("\\", "\\\\"))
+
+
+def cells(text: str) -> int:
+    """How many cells of a terminal `text` takes: a wide character takes two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
+    """`text` as lines of at most `width` cells, broken between words; all but the first begin with `indent` spaces.
+
+    A word that is longer than a line has one to itself, whole: the terminal breaks it, and it can still be copied.
+    """
+    lines: list[str] = []
+    first, *words = text.split(" ")
+    line = first
+    for word in words:
+        if line.strip() and cells(line) + 1 + cells(word) > width:
+            lines.append(line.rstrip())
+            line = " " * indent + word
+        else:
+            line = f"{line} {word}"
+    return [*lines, line]
+
+
+def shortened(text: str, most: int) -> str:
+    """`text` in at most `most` cells: of a longer one the beginning and the end, where names differ."""
+    if cells(text) <= most:
+        return text
+    head, tail = text[: max(most // 2, 1)], text[-max((most - 1) // 2, 1) :]
+    while cells(head) > max(most // 2, 1):
+        head = head[:-1]
+    while cells(tail) > max((most - 1) // 2, 1):
+        tail = tail[1:]
+    return f"{head}…{tail}"
+
+
+def local_time(iso: str) -> str:
+    """A time in ISO 8601 as a clock on the wall shows it: "2026-01-02 04:04:05". What is none stays as it is."""
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OSError, OverflowError):
+        return iso
 
 
 def size(count: float) -> str:

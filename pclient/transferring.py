@@ -1,171 +1,32 @@
-"""The commands about transfers: download, transfers, watch."""
+"""The commands about transfers that run, or did: transfers, watch."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
 
-from pclient import choosing, render_transfers, saving, table, text
-from pclient.choosing import Wanted
+from pclient import render_transfers, text
 from pclient.client import Client
-from pclient.model import ENDED, Item, NotFound, PClientError, Transfer, Unreachable, WrongUsage
-from pclient.progress import displayed
-from pclient.table import Column, Table, word
-from pclient.watching import check_done, left_running, outcome, watch
-
-
-def download(client: Client, wanted: Wanted, save: str | None, detach: bool) -> None:
-    """Download into the own share, and then `save` to a folder of this machine. Waits for that unless `detach`."""
-    if save is not None and detach:
-        raise WrongUsage("--save needs the finished file, so it does not go with --detach")
-    folder = None if save is None else saving.prepare(save)
-    wanted = _of_line(client, wanted)
-    transfer = choosing.download(client, wanted)
-    client.seen.transfer(transfer)
-    if detach:
-        _leave(client, transfer)
-        return
-    if transfer["state"] not in ENDED:
-        transfer = watch(client, transfer, goes_unsaved=folder is not None)
-    _finish(client, wanted, transfer, folder)
-
-
-def _of_line(client: Client, wanted: Wanted) -> Wanted:
-    """In the shell a number is a line of the last list."""
-    line = client.seen.line(wanted.what)
-    if line is None:
-        return wanted
-    client.talk.say(f"line {wanted.what} is {line[0]}")
-    return Wanted(f"id:{line[1]}", wanted.name or line[0] or None, wanted.source)
-
-
-def _leave(client: Client, transfer: Transfer) -> None:
-    if client.talk.as_json:
-        client.talk.json(transfer)
-    if transfer["state"] in ENDED:
-        client.talk.say(outcome(transfer))
-        check_done(transfer)
-        return
-    client.background.add(transfer["id"])
-    client.talk.say(left_running(client, transfer))
-
-
-def _finish(client: Client, wanted: Wanted, transfer: Transfer, folder: Path | None) -> None:
-    """Save what was asked to be saved, print what came; PClientError for what did not."""
-    arrived: list[_Arrived] = []
-    if transfer["state"] == "done":
-        arrived = [_arrived(client, wanted, item, folder) for item in _items(client, transfer)]
-    if client.talk.as_json:
-        client.talk.json({**transfer, "saved": [str(one.path) for one in arrived if one.path is not None]})
-    elif arrived:
-        client.talk.table(_arrivals(arrived, folder is not None))
-    check_done(transfer)
-    if folder is not None:
-        _check_saved(client, transfer, arrived)
-    client.talk.say(outcome(transfer))
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrived:
-    """A file that is in the share now: where it was saved, or why not."""
-
-    item: Item
-    path: Path | None = None
-    error: str | None = None
-
-
-def _arrived(client: Client, wanted: Wanted, item: Item, folder: Path | None) -> _Arrived:
-    if folder is None:
-        return _Arrived(item)
-    try:
-        return _Arrived(item, _saved(client, wanted, item, folder))
-    except Unreachable:
-        raise
-    except PClientError as error:
-        return _Arrived(item, None, str(error))
-
-
-def _arrivals(arrived: Sequence[_Arrived], with_paths: bool) -> Table:
-    columns = [Column("name", wraps=True), Column("size", right=True), Column("id", rank=1)]
-    columns += [Column("saved as", wraps=True)] if with_paths else []
-    rows = [
-        [
-            word(one.item["final_name"] or one.item["name"]),
-            table.size(one.item["size"]),
-            table.short_id(one.item["file_id"]),
-            word(one.path or ""),
-        ]
-        for one in arrived
-    ]
-    return Table(columns, rows)
-
-
-def _check_saved(client: Client, transfer: Transfer, arrived: Sequence[_Arrived]) -> None:
-    failed = [one.error for one in arrived if one.error is not None]
-    if len(failed) == 1:
-        raise PClientError(failed[0])
-    for error in failed:
-        client.talk.warn(error)
-    missing = max(transfer["files_total"], len(arrived)) - (len(arrived) - len(failed))
-    if missing:
-        raise PClientError(f"{text.count_of(missing, 'file')} not saved; all are in your share")
-
-
-def _items(client: Client, transfer: Transfer) -> Iterator[Item]:
-    """All files of a transfer; an answer holds the first hundred, or a hundred from a given one on."""
-    transfer = transfer if transfer.get("items") else client.api.transfer(transfer["id"])
-    found, before = transfer.get("items", []), None
-    got = 0
-    while found and found != before:
-        yield from found
-        got += len(found)
-        if got >= transfer["files_total"]:
-            return
-        before, found = found, client.api.transfer(transfer["id"], items_from=got).get("items", [])
-
-
-def _saved(client: Client, wanted: Wanted, item: Item, folder: Path) -> Path:
-    """Where a file of the share was saved; if the name is taken there, the person may allow another."""
-    entry = client.api.file(item["final_name"] or item["name"])
-    target = saving.place(folder, _name_in_folder(wanted, item))
-    if target.exists() or target.is_symlink():
-        other = saving.free_name(target)
-        if not client.talk.can_ask:
-            raise PClientError(f"{target} exists and is not replaced. The file is in your share, as {entry['name']}")
-        if client.talk.ask(f"{target} exists. Save as {other.name}? [y/N] ").lower() not in {"y", "yes"}:
-            raise PClientError(f"not saved. The file is in your share, as {entry['name']}")
-        target = other
-    with displayed(client.talk) as display:
-        saving.save(client, entry, target, display)
-    return target
-
-
-def _name_in_folder(wanted: Wanted, item: Item) -> str:
-    """A single file keeps the last part of its name; the files of FOLDER/ keep theirs from that folder on."""
-    if not wanted.what.endswith("/"):
-        return PurePosixPath(wanted.name or item["name"]).name
-    above = wanted.what.rstrip("/").rpartition("/")[0]
-    return item["name"].removeprefix(f"{above}/") if above else item["name"]
+from pclient.model import ENDED, NotFound, PClientError, Transfer, Unreachable, WrongUsage
+from pclient.watching import check_done, outcome, watch
 
 
 def transfers(client: Client, words: tuple[str, ...]) -> None:
-    """List the transfers; with an ID show one; with pause, resume or cancel and an ID do that."""
+    """List the transfers; with an ID show one; with pause, resume or cancel and IDs, or `all`, do that."""
     if not words:
         _list(client)
     elif len(words) == 1 and words[0] not in _ACTIONS:
         _detail(client, _found(client, words[0]))
-    elif len(words) == 2 and words[0] in _ACTIONS:
-        _act(client, words[0], _found(client, words[1]))
+    elif len(words) > 1 and words[0] in _ACTIONS:
+        _act_on(client, words[0], words[1:])
     else:
-        raise WrongUsage("say: transfers, or transfers ID, or transfers pause|resume|cancel ID")
+        raise WrongUsage("say: transfers, or transfers ID, or transfers pause|resume|cancel ID... (or: all)")
 
 
 _ACTIONS = {"pause": "is paused", "resume": "goes on", "cancel": "is cancelled"}
+_ALL = {"pause": {"queued", "running"}, "resume": {"paused"}, "cancel": {"queued", "running", "paused"}}
 
 
 def _list(client: Client) -> None:
     found = client.api.transfers()
-    for transfer in found:
-        client.seen.transfer(transfer)
+    client.seen.begun(found)
     if client.talk.as_json:
         client.talk.json({"transfers": found})
     elif found:
@@ -176,10 +37,14 @@ def _list(client: Client) -> None:
 
 def _found(client: Client, given: str) -> Transfer:
     """The transfer whose id begins with `given`. Raises NotFound."""
-    fitting = [transfer for transfer in client.api.transfers() if transfer["id"].startswith(given.lower())]
+    return _of(client, client.api.transfers(), given)
+
+
+def _of(client: Client, known: Sequence[Transfer], given: str) -> Transfer:
+    fitting = [transfer for transfer in known if transfer["id"].startswith(given.lower())]
     if len(fitting) != 1 or not given:
-        known = "more than one transfer has an id that begins with" if fitting else "there is no transfer"
-        raise NotFound(f"{known} {given}; see: {client.command('transfers')}")
+        problem = "more than one transfer has an id that begins with" if fitting else "there is no transfer"
+        raise NotFound(f"{problem} {given}; see: {client.command('transfers')}")
     return fitting[0]
 
 
@@ -192,7 +57,7 @@ def _detail(client: Client, found: Transfer) -> None:
     parts = [
         render_transfers.sources(transfer["sources"]),
         render_transfers.targets(transfer.get("targets", [])),
-        render_transfers.items(transfer.get("items", [])),
+        render_transfers.items(transfer),
     ]
     for part in parts:
         if part.rows and client.talk.to_person:
@@ -200,20 +65,59 @@ def _detail(client: Client, found: Transfer) -> None:
             client.talk.table(part)
 
 
-def _act(client: Client, action: str, transfer: Transfer) -> None:
+def _act_on(client: Client, action: str, given: Sequence[str]) -> None:
+    """Do it to each, or to `all` that it can be done to. If one of several fails, the others are still seen to.
+
+    Raises NotFound, before anything is done, if one of them is not there.
+    """
+    known = client.api.transfers()
+    everything = tuple(given) == ("all",)
+    if everything:
+        meant = [transfer for transfer in known if transfer["state"] in _ALL[action]]
+    else:
+        meant = list({one["id"]: one for one in (_of(client, known, word) for word in given)}.values())
+    if len(given) == 1 and not everything:
+        _show(client, _act(client, action, meant[0]))
+        return
+    _act_on_several(client, action, meant)
+
+
+def _act_on_several(client: Client, action: str, meant: Sequence[Transfer]) -> None:
+    after: list[object] = []
+    for transfer in meant:
+        try:
+            after.append(_act(client, action, transfer))
+        except Unreachable:
+            raise
+        except PClientError as error:
+            client.talk.warn(f"{transfer['kind']} {transfer['id']} ({transfer['label']}): {error}")
+    _show(client, {"transfers": after})
+    if not meant:
+        client.talk.say(f"there is nothing to {action}")
+    if len(after) < len(meant):
+        raise PClientError(f"of {len(meant)} transfers {len(meant) - len(after)} did not {action}")
+
+
+def _show(client: Client, after: object) -> None:
+    if client.talk.as_json:
+        client.talk.json(after)
+
+
+def _act(client: Client, action: str, transfer: Transfer) -> object:
+    """Do it and say so; what `--json` prints of it."""
+    after: object
     if action == "cancel":
         was_live = transfer["state"] not in ENDED
         client.api.cancel(transfer["id"])
         client.background.discard(transfer["id"])
-        did = "is cancelled" if was_live else "had ended and is forgotten"
-        after: object = {"id": transfer["id"], "cancelled": was_live}
+        did = _ACTIONS[action] if was_live else "had ended and is forgotten"
+        after = {"id": transfer["id"], "cancelled": was_live}
     else:
         after = client.api.pause(transfer["id"]) if action == "pause" else client.api.resume(transfer["id"])
         did = _ACTIONS[action]
-    if client.talk.as_json:
-        client.talk.json(after)
-    else:
+    if not client.talk.as_json:
         client.talk.say(f"{transfer['kind']} {transfer['id']} ({transfer['label']}) {did}")
+    return after
 
 
 def watch_one(client: Client, given: str) -> None:

@@ -6,6 +6,8 @@ from pclient.model import ENDED, Interrupted, PClientError, Transfer, Unreachabl
 from pclient.progress import Display, Moment, displayed, of_transfer
 
 LOOK_SECONDS = 0.25
+AWAY = "away"  # the code of an Interrupted while the PServer does not answer
+WHEN_BACK = "when the PServer is back"
 AWAY_SECONDS = 60.0  # a PServer that restarts takes its transfers up again: time enough to see that
 
 
@@ -19,6 +21,11 @@ class Patience:
     def answered(self) -> None:
         """It answered."""
         self._since = None
+
+    @property
+    def away(self) -> bool:
+        """Whether it does not answer at present."""
+        return self._since is not None
 
     def failed(self, error: PClientError, now: float) -> None:
         """It did not. Raises `error` once that has lasted too long."""
@@ -34,17 +41,19 @@ def watch(client: Client, transfer: Transfer, goes_unsaved: bool = False) -> Tra
     `goes_unsaved`: what was to be done with the file afterwards (`--save`) will then not be done, which is said.
     """
     client.background.add(transfer["id"])
+    patience = Patience(AWAY_SECONDS)
     try:
-        with displayed(client.talk) as display:
-            ended = _until_ended(client, transfer, display)
+        with displayed(client.talk, client.clock) as display:
+            ended = _until_ended(client, transfer, patience, display)
     except KeyboardInterrupt:
+        if patience.away:
+            raise Interrupted(left_waiting(client, transfer, goes_unsaved), AWAY) from None
         raise Interrupted(left_running(client, transfer, goes_unsaved)) from None
     client.background.discard(transfer["id"])
     return ended
 
 
-def _until_ended(client: Client, transfer: Transfer, display: Display) -> Transfer:
-    patience = Patience(AWAY_SECONDS)
+def _until_ended(client: Client, transfer: Transfer, patience: Patience, display: Display) -> Transfer:
     display.show(of_transfer(transfer))
     while transfer["state"] not in ENDED:
         client.wait(LOOK_SECONDS)
@@ -71,9 +80,18 @@ def _away(transfer: Transfer) -> Moment:
 
 def left_running(client: Client, transfer: Transfer, goes_unsaved: bool = False) -> str:
     """What to tell about a transfer that goes on without us."""
+    return _left(client, transfer, "goes on at the PServer", goes_unsaved)
+
+
+def left_waiting(client: Client, transfer: Transfer, goes_unsaved: bool = False) -> str:
+    """The same, of one whose PServer does not answer."""
+    return _left(client, transfer, f"will go on {WHEN_BACK}", goes_unsaved)
+
+
+def _left(client: Client, transfer: Transfer, goes_on: str, goes_unsaved: bool) -> str:
     look = f"{client.command('watch ' + transfer['id'])} or {client.command('transfers')}"
     unsaved = "; it will be in your share, but nothing is saved to a folder" if goes_unsaved else ""
-    return f"{transfer['kind']} {transfer['id']} goes on at the PServer{unsaved}. To look at it: {look}"
+    return f"{transfer['kind']} {transfer['id']} {goes_on}{unsaved}. To look at it: {look}"
 
 
 def outcome(transfer: Transfer) -> str:

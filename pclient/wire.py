@@ -14,6 +14,7 @@ from pclient.model import Ambiguous, NotFound, PClientError, Refused, Unreachabl
 if TYPE_CHECKING:
     import requests
 
+_NO_ROUTE = "there is nothing at this address"  # what a PServer says of a path that its API does not have
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0  # a lookup takes the PServer up to 10
 COMMIT_SECONDS = 300.0  # the last chunk of a file makes the PServer sync it to a disk that may be slow
@@ -121,13 +122,18 @@ class Wire:
         )
 
     def _not_a_pserver(self) -> Unreachable:
-        return Unreachable(f"what answers at {self.url} is not a PServer's client API; is the address right?")
+        return Unreachable(
+            f"what answers at {self.url} is no client API of a PServer. Is the address right? "
+            "(A PServer's other port, 8001 by default, is for other peers; that of the client API is 8101.)"
+        )
 
     def _error(self, response: "requests.Response") -> PClientError:
         try:
             problem = response.json() if "json" in response.headers.get("Content-Type", "") else None
         except ValueError:
             problem = None
+        if isinstance(problem, dict) and problem.get("detail") == _NO_ROUTE:
+            return self._not_a_pserver()  # such as the peer API, which answers in the same way but to other addresses
         if isinstance(problem, dict) and "code" in problem:
             return _of_problem(problem, response.status_code, self.url)
         return self._plain_error(response)

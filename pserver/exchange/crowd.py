@@ -15,13 +15,18 @@ from pserver.exchange.sources import Source
 
 _MOST_CHOICES = 4096  # how far apart the first and the last of the choices may be
 _PARTS_OF_FILE, _PARTS_OF_REST = 64, 32  # no request is for more than such a part
+_LEAST_RUN = 3  # pieces, if these parts allow it
 _WORTH_TWICE_SECONDS = 1.0
 
 
 def pieces_to_ask(source: Source, board: Board, piece_bytes: int, limits: PlanLimits, now: float) -> int:
-    """How many pieces in a row to ask for: a fraction of a second's worth, so that all go round quickly."""
-    pieces = int(source.meter.rate(now) * limits.crowd_seconds) // piece_bytes
-    return max(1, min(pieces, board.count // _PARTS_OF_FILE, board.left // _PARTS_OF_REST))
+    """How many pieces in a row to ask for: few, so that all go round quickly, but not so few that requests cost more.
+
+    The first of them can be passed on while the others are still coming.
+    """
+    pieces = max(int(source.meter.rate(now) * limits.crowd_seconds) // piece_bytes, _LEAST_RUN)
+    at_first = 1 + (board.count - board.left) // _PARTS_OF_REST  # while there is little to pass on
+    return max(1, min(pieces, at_first, board.count // _PARTS_OF_FILE, board.left // _PARTS_OF_REST))
 
 
 def choices_for(source: Source, board: Board, flights: Iterable[Flight], most: int, chance: random.Random) -> int:

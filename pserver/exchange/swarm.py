@@ -48,7 +48,8 @@ class Swarm:
         return run
 
     def _pick(self, candidates: int, most: int) -> range:
-        skipped = self._chance.randrange(candidates.bit_length())
+        alone = len(self._askers) < 2  # then in order: what follows can be asked for in long runs
+        skipped = 0 if alone else self._chance.randrange(candidates.bit_length())
         # From where the run of candidates at that place begins, but no further back than the answer is long.
         skipped = max(skipped - most, (~candidates & run_mask(0, skipped)).bit_length())
         later = first_of(candidates >> skipped)

@@ -15,7 +15,7 @@ def test_two_that_download_the_same_file_read_from_each_other(world: World, tmp_
     (seed.share / "big.bin").write_bytes(os.urandom(SIZE))
     people = [Person(world.peer(name)) for name in ("ann", "bob")]
     for person in people:
-        wait_for("the file is found", lambda person=person: person.holders("big.bin") or None)
+        world.found(person.peer, "big.bin", "seed")
     begun = [person.start_download("big.bin") for person in people]
     wait_for("both are holders while they download", lambda: people[0].holders("big.bin") >= {"seed", "ann", "bob"})
     assert not all(person.transfer(one)["state"] == "done" for person, one in zip(people, begun, strict=True))

@@ -54,7 +54,7 @@ class _Handler(TusHandler):
                     "scanning": False,
                     "hashing": len(fake.hashing),
                     "error": None,
-                    "skipped": [{"name": "evil\x1b[31m", "why": "it is a link"}],
+                    "skipped": [{"name": fake.skipped, "why": "it is a link"}],
                     "skipped_count": 3,
                 },
                 "locators": [{"address": "127.0.0.1:51015", "state": "registered", "why": None}],
@@ -68,6 +68,8 @@ class _Handler(TusHandler):
         words = [_plain(word) for word in self.query.get("words", "").split()]
         if not words:
             raise Problem(422, "invalid", "words: say at least one")
+        if int(self.query["page_size"]) > 100:
+            raise Problem(422, "invalid", "page_size: at most 100")
         groups = [one.group() for one in self.fake.remotes]
         found = [
             group for group in groups if any(all(word in _plain(name) for word in words) for name in group["names"])
@@ -156,6 +158,7 @@ class _Handler(TusHandler):
     def _downloads(self, _rest: str) -> None:
         asked = json.loads(self.body)
         what, fake = asked["what"], self.fake
+        fake.downloads.append(asked)
         self._check_peer(asked["from"])
         if what.endswith("/"):
             return self._folder(asked)
@@ -188,12 +191,13 @@ class _Handler(TusHandler):
 
     def _begun(self, label: str, parts: list[tuple[str, Remote]], sources: list[str]) -> None:
         fake = self.fake
-        here = [name for name, one in parts if fake.share.get(name) == one.content]
+        asked = fake.downloads[-1]
+        here = {name: fake.held_as(name, one.content, asked["as"], asked["what"].endswith("/")) for name, one in parts}
         transfer = fake.begin("download", label, parts, sources)
-        if len(here) == len(parts):
+        if None not in here.values():
             transfer.update(state="done", bytes_done=transfer["bytes_total"], ended=CREATED, eta_seconds=None)
             for item in transfer["items"]:
-                item.update(state="done", final_name=item["name"])
+                item.update(state="done", final_name=here[item["name"]])
         self.json({**transfer, "items": transfer["items"][:100]}, 200 if transfer["state"] == "done" else 202)
 
     def _uploads(self, _rest: str) -> None:

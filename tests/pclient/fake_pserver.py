@@ -71,10 +71,13 @@ class FakePServer:
     complete: bool = True
     corrupt_content: bool = False
     items_paged: bool = True
+    copies: bool = True  # a file that is in the share already under another name than was asked with "as"
     page: int = 50
     answer_all: Callable[[Any], bool] | None = None  # given the handler: answers instead, or says False
     requests: list[tuple[str, str]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    skipped: str = "evil\x1b[31m"  # the name of the one file that is not shared
+    downloads: list[dict[str, Any]] = field(default_factory=list)  # the bodies of the requests to download
     making: int = 0  # how many times a document is still being made
     links: list[dict[str, Any]] = field(default_factory=list)  # the bodies of the requests for links
     looked: threading.Event = field(default_factory=threading.Event)
@@ -101,6 +104,15 @@ class FakePServer:
             final = f"{stem} ({number}).{suffix}" if dot else f"{name} ({number})"
         self.share[final] = content
         return final
+
+    def held_as(self, name: str, content: bytes, asked_as: str | None, in_folder: bool) -> str | None:
+        """The name under which the share has what a download would fetch: another only outside of a folder."""
+        if self.share.get(name) == content:
+            return name
+        other = next((one for one, held in self.share.items() if held == content), None)
+        if in_folder or other is None:
+            return None
+        return self.put(name, content) if asked_as and self.copies else other
 
     def find(self, what: str) -> list[Remote]:
         if what.startswith("id:"):

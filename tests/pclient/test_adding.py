@@ -1,6 +1,7 @@
 """add: files and folders, sent in resumable chunks."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ def test_a_file_is_sent_and_waited_for_until_it_is_indexed(desk: Desk, fake: Fak
     assert fake.share == {"big.bin": BIG}
     assert desk.rows[0][:2] == ["big.bin", str(len(BIG))]
     assert len(desk.clock.waits) == 3
-    assert [method for method, path in fake.requests if "tus" in path] == ["POST", "PATCH", "PATCH", "PATCH"]
+    assert [method for method, path in fake.requests if "tus" in path] == ["POST", *["PATCH"] * 3, "DELETE"]
+    assert fake.uploads == {}  # nothing is kept at the PServer, but the file
 
 
 @pytest.mark.parametrize("trouble", ["drop", "half", "checksum", "lost"])
@@ -44,6 +46,38 @@ def test_an_answer_that_is_lost_at_the_very_end_costs_nothing(desk: Desk, fake: 
     fake.broken = ["lost"]
     assert desk.run("add", str(tmp_path / "small")) == 0
     assert list(fake.share) == ["small"]
+
+
+def test_that_the_upload_cannot_be_forgotten_does_no_harm(desk: Desk, fake: FakePServer, tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"12345")
+    fake.answer_all = lambda handler: handler.command == "DELETE" and not handler.break_off()
+    assert desk.run("add", str(tmp_path / "small")) == 0, desk.said
+    assert fake.share == {"small": b"12345"}
+
+
+def test_many_files_are_told_of_at_the_start_seldom_and_at_the_end(
+    desk: Desk, fake: FakePServer, tmp_path: Path
+) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(100):
+        (tmp_path / "many" / f"{number:03}").write_text("x" * number)
+    fake.hashing = {f"many/{number:03}": 3 for number in range(100)}
+    assert desk.run("add", str(tmp_path / "many")) == 0
+    lines = desk.said.splitlines()
+    assert lines[0] == "adding 100 files: running"
+    assert lines[-1] == "100 files in your share, 4.8 KiB"
+    assert "waiting until many/000 is indexed: hashing" in lines
+    assert 5 < len(lines) < 20, lines  # in 60 s, at most one in 5
+    assert len(desk.rows) == 100
+
+
+def test_a_person_sees_which_of_several_files_is_sent(seat: Callable[..., Desk], tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for name in "ab":
+        (tmp_path / "d" / name).write_text(name)
+    desk = seat()
+    assert desk.run("add", str(tmp_path / "d")) == 0
+    assert "sending d/b (2 of 2)" in desk.said
 
 
 def test_trying_ends(desk: Desk, fake: FakePServer, big: str) -> None:
@@ -175,3 +209,19 @@ def test_ctrl_c_leaves_uploads_running(desk: Desk, fake: FakePServer, tmp_path: 
     assert fake.transfers["00000001"]["state"] == "running"
     assert "upload 00000001 goes on at the PServer" in desk.said
     assert desk.run("upload", str(tmp_path / "a"), "--to", "bob", "--detach") == 0
+
+
+def test_ctrl_c_while_the_pserver_is_away_says_when_uploads_go_on(
+    desk: Desk, fake: FakePServer, tmp_path: Path
+) -> None:
+    (tmp_path / "d").mkdir()
+    for name in "ab":
+        (tmp_path / "d" / name).write_text(name)
+    fake.step_at_look = None
+
+    def away() -> None:
+        fake.answer_all = lambda handler: not handler.break_off()
+
+    desk.clock.events = [away, lambda: None, interrupt]
+    assert desk.run("upload", str(tmp_path / "d"), "--to", "bob") == 130
+    assert "2 uploads will go on when the PServer is back" in desk.said

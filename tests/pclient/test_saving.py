@@ -14,7 +14,7 @@ REPORT = samples()[0].content
 
 
 def test_a_file_is_saved_under_the_last_part_of_its_name(desk: Desk, tmp_path: Path) -> None:
-    there = tmp_path / "new" / "folder"
+    there = tmp_path / "new"
     assert desk.run("download", "docs/report.pdf", "--save", str(there)) == 0, desk.said
     assert [one.name for one in there.iterdir()] == ["report.pdf"]
     assert (there / "report.pdf").read_bytes() == REPORT
@@ -37,6 +37,26 @@ def test_off_a_terminal_nothing_is_replaced(desk: Desk, fake: FakePServer, tmp_p
     assert "exists and is not replaced. The file is in your share, as docs/report.pdf" in desk.said
     assert (tmp_path / "report.pdf").read_text() == "mine"
     assert fake.share["docs/report.pdf"] == REPORT
+
+
+def test_what_is_there_already_with_the_same_bytes_is_left(
+    desk: Desk, seat: Callable[..., Desk], tmp_path: Path
+) -> None:
+    (tmp_path / "report.pdf").write_bytes(REPORT)
+    before = (tmp_path / "report.pdf").stat()
+    assert desk.json("download", "docs/report.pdf", "--save", str(tmp_path))["saved"] == [str(tmp_path / "report.pdf")]
+    assert seat().run("download", "docs/report.pdf", "--save", str(tmp_path)) == 0
+    assert f"{tmp_path / 'report.pdf'} is there already" in desk.said
+    assert (tmp_path / "report.pdf").stat().st_ino == before.st_ino
+    assert [one.name for one in tmp_path.iterdir()] == ["report.pdf"]
+    (tmp_path / "report.pdf").write_bytes(REPORT[:-1] + b"!")  # as long, but other bytes
+    assert desk.run("download", "docs/report.pdf", "--save", str(tmp_path)) == 1
+
+
+def test_a_link_to_the_same_bytes_is_not_the_file(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(REPORT)
+    (tmp_path / "report.pdf").symlink_to("elsewhere")
+    assert desk.run("download", "docs/report.pdf", "--save", str(tmp_path)) == 1
 
 
 def test_on_a_terminal_another_name_is_offered(seat: Callable[..., Desk], tmp_path: Path) -> None:
@@ -101,8 +121,11 @@ def test_no_link_in_the_folder_leads_out_of_it(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_one(desk: Desk, fake: FakePServer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for wrong in (str(tmp_path / "file"), str(tmp_path / "file" / "x"), "nul\0", "y" * 300):
+    above = str(tmp_path / "no" / "such")
+    for wrong in (str(tmp_path / "file"), str(tmp_path / "file" / "x"), "nul\0", "y" * 300, above, ""):
         assert desk.run("download", "docs/report.pdf", "--save", wrong) == 2
+    desk.run("download", "docs/report.pdf", "--save", above)
+    assert f"there is no folder {tmp_path / 'no'}; make it first" in desk.said
     assert fake.transfers == {}  # told before anything began
 
 

@@ -1,29 +1,18 @@
-"""The shell: its lines, its memory, its editor."""
+"""The shell: its lines, its numbers, its help."""
 
-import os
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import click
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prompt_toolkit.application import create_app_session
-from prompt_toolkit.completion import CompleteEvent
-from prompt_toolkit.document import Document
-from prompt_toolkit.input import PipeInput, create_pipe_input
-from prompt_toolkit.output import DummyOutput
 
 from pclient import shell
-from pclient.client import Seen
 from pclient.commands import VERBS
-from pclient.completion import Offer, offers, typed
 from pclient.model import PClientError
-from pclient.prompt import ShellCompleter, line_editor, open_history
 from pclient.shell import Shell
 from tests.pclient.conftest import Desk, interrupt
-from tests.pclient.fake_pserver import TOKEN, FakePServer, samples
+from tests.pclient.fake_pserver import TOKEN, FakePServer, Remote, samples
 
 
 def test_a_banner_says_who_and_how_we_are(desk: Desk, fake: FakePServer) -> None:
@@ -58,6 +47,11 @@ def test_leaving(desk: Desk, line: str) -> None:
     assert desk.shell(line, "bogus") == 0
 
 
+def test_leaving_takes_no_more_words(desk: Desk) -> None:
+    assert desk.shell("quit now") == 2
+    assert "error: say quit alone" in desk.said
+
+
 def test_numbers_are_lines_of_the_last_list(desk: Desk, fake: FakePServer) -> None:
     assert desk.shell("search report", "download 1", "info 1") == 0, desk.said
     assert fake.share["docs/report.pdf"] == samples()[0].content
@@ -72,6 +66,35 @@ def test_a_number_beyond_the_list_is_a_name(desk: Desk) -> None:
     assert desk.shell("search report", "download 99") == 3
     assert desk.shell("download 0") == 3
     assert desk.shell(f"download {'9' * 5000}") == 3
+
+
+def test_the_beginning_of_an_id_just_seen_will_do(desk: Desk, fake: FakePServer) -> None:
+    beginning = samples()[0].file_id[:12]
+    assert desk.shell(f"info id:{beginning}") == 2
+    assert "info NAME" in desk.said
+    for shown in ("search report", "files --peer bob", "info docs/report.pdf", "download docs/report.pdf"):
+        fresh = Desk(desk.client.api._wire.url, Path(desk.client.history_file).parent, False, None)
+        assert (
+            fresh.shell(shown, f"info id:{beginning}", f"download id:{beginning.upper()}", f"link id:{beginning}") == 0
+        )
+    assert fake.downloads[-1]["what"] == f"id:{samples()[0].file_id}"
+
+
+def test_a_beginning_that_several_ids_have_is_not_guessed_at(desk: Desk, fake: FakePServer) -> None:
+    fake.remotes = [Remote(f"{n}".encode(), [("bob", f"song {n}")]) for n in range(20)]
+    digit = max("0123456789abcdef", key=lambda d: sum(one.file_id.startswith(d) for one in fake.remotes))
+    assert desk.shell("search song", f"info id:{digit}") == 2
+    assert f"have an id that begins with {digit}: give more digits" in desk.said
+
+
+def test_a_line_that_is_held_is_not_copied_under_the_name_listed(desk: Desk, fake: FakePServer) -> None:
+    fake.share["mine"] = samples()[0].content
+    fake.remotes[0].held.append(("alice", "mine"))
+    assert desk.shell("search report", "download 1", "download 1 --as other", "files", "download 1") == 0
+    assert [asked["as"] for asked in fake.downloads] == [None, "other", None]
+    assert "docs/report.pdf is in your share already, as mine" in desk.said
+    desk.shell("files --peer bob", "download 1")
+    assert fake.downloads[-1]["as"] == "docs/report.pdf"
 
 
 def test_outside_of_the_shell_a_number_is_a_name(desk: Desk, fake: FakePServer) -> None:
@@ -136,6 +159,19 @@ def test_help(desk: Desk) -> None:
     assert max(map(len, desk.out.getvalue().splitlines())) <= 100
 
 
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_help_breaks_between_words(seat: Callable[..., Desk], width: int) -> None:
+    desk = seat(width=width)
+    desk.shell("help", *[f"help {verb.name}" for verb in VERBS])
+    lines = desk.out.getvalue().splitlines()
+    assert max(map(len, lines)) <= min(width, 100)
+    words = " ".join(lines).split()
+    for verb in VERBS:
+        assert set((verb.help or "").split()) <= set(words), verb.name
+    assert set(shell._HINTS[1].split()) <= set(words)
+    assert {"NAME|FOLDER/|id:HEX|sha256:HEX", "[[pause|resume|cancel]", "ID...]"} <= set(words)
+
+
 @given(st.lists(st.text(max_size=40), max_size=3))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_line_ends_the_shell_or_acts_on_the_terminal(desk: Desk, lines: list[str]) -> None:
@@ -145,142 +181,3 @@ def test_no_line_ends_the_shell_or_acts_on_the_terminal(desk: Desk, lines: list[
     ended.shell(*[line for line in commands if line.strip() not in {"quit", "exit"}], "search report")
     assert ended.rows[-1][0].startswith("docs/")
     assert not {c for c in ended.said if c < " " and c != "\n"}
-
-
-# Completion
-
-
-@pytest.fixture
-def seen() -> Seen:
-    found = Seen()
-    found.groups([one.group() for one in samples()], continues=False)  # type: ignore[misc]  # the fake's JSON
-    found.transfers = {"00000001": "docs/report.pdf", "00000002": "same\x1b"}
-    return found
-
-
-def texts(line: str, seen: Seen) -> list[str]:
-    return [offer.text for offer in offers(line, VERBS, seen)]
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("se", ["search "]),
-        ("q", ["quit "]),
-        ("help do", ["download "]),
-        ("download --d", ["--detach "]),
-        ("upload x --to c", ["carol "]),
-        ("files --peer ", ["bob ", "carol ", "dave "]),
-        ("download docs/r", ["docs/report.pdf "]),
-        ("info report", ["'report 2025.pdf' "]),
-        ("info 'report 2", ["'report 2025.pdf' "]),
-        ("transfers p", ["pause "]),
-        ("transfers pause 00000001", ["00000001 "]),
-        ("watch 00000002", ["00000002 "]),
-        ("bogus x", []),
-        ("peers d", ["dave "]),
-    ],
-)
-def test_completion(seen: Seen, line: str, expected: list[str]) -> None:
-    assert texts(line, seen) == expected
-
-
-def test_a_hostile_name_is_completed_by_its_id_and_shown_harmlessly(seen: Seen) -> None:
-    (offer,) = offers("download evil", VERBS, seen)
-    assert offer == Offer(f"id:{samples()[2].file_id} ", "evil\\x1b[31m\\n\\u202ereport.exe", 4)
-    assert [one.shown for one in offers("watch 00000002", VERBS, seen)] == ["00000002  same\\x1b"]
-
-
-def test_a_hostile_peer_name_is_not_offered(seen: Seen) -> None:
-    seen.peer_names(["evil\x1b", "evil\u202e", "evil"])
-    assert texts("files --peer ev", seen) == ["evil "]
-
-
-def test_local_paths(seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "my folder").mkdir()
-    (tmp_path / "my folder" / "a b.txt").touch()
-    (tmp_path / "my file").touch()
-    (tmp_path / "my\x1bevil").touch()
-    (tmp_path / ".hidden").touch()
-    assert texts("add m", seen) == ["'my file' ", "'my folder/'"]
-    assert texts("add 'my folder/'a", seen) == ["'my folder/a b.txt' "]
-    assert texts("download x --save ", seen) == ["'my folder/'"]
-    assert texts("upload .h", seen) == [".hidden "]
-    assert texts("add /nowhere/x", seen) == []
-    assert texts("add nul\0", seen) == []
-
-
-@given(st.text(st.sampled_from("ab '\"\\-/\x1b"), max_size=20))
-@settings(deadline=None)
-def test_taking_a_line_apart_agrees_with_shlex(line: str) -> None:
-    found = typed(line)
-    assert 0 <= found.length <= len(line)
-    try:
-        words = shell.split(line)
-    except PClientError:
-        return
-    if "\\" not in line:  # within double quotes shlex keeps some backslashes
-        assert [*found.words, *([found.word] if found.length else [])] == words
-
-
-# The line editor
-
-
-@pytest.fixture
-def keys() -> Iterator[PipeInput]:
-    with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
-        yield pipe
-
-
-def test_the_editor_remembers(keys: PipeInput, desk: Desk, tmp_path: Path) -> None:
-    history = tmp_path / "state" / "pclient" / "history"
-    read, ask = line_editor(history, desk.client.seen)
-    keys.send_text("search report\n" + "\x03" + "answer\n" + "\x04")
-    assert read("> ") == "search report"
-    with pytest.raises(KeyboardInterrupt):
-        read("> ")
-    assert ask("really? ") == "answer"
-    with pytest.raises(EOFError):
-        read("> ")
-    assert "search report" in history.read_text()
-    assert "answer" not in history.read_text()
-    assert stat.S_IMODE(history.stat().st_mode) == 0o600
-    assert stat.S_IMODE(history.parent.stat().st_mode) == 0o700
-
-
-def test_the_editor_completes(seen: Seen) -> None:
-    (found,) = ShellCompleter(seen).get_completions(Document("download report"), CompleteEvent())
-    assert (found.text, found.start_position, found.display_text) == ("'report 2025.pdf' ", -6, "report 2025.pdf")
-
-
-def test_a_whole_session_with_keys(
-    keys: PipeInput, seat: Callable[..., Desk], fake: FakePServer, tmp_path: Path
-) -> None:
-    desk = seat()
-    read, desk.client.talk.ask_with = line_editor(tmp_path / "history", desk.client.seen)
-    keys.send_text("search same\ndownload same.txt\n2\nquit\n")
-    assert Shell(desk.client, read).run() == 0
-    assert fake.share["same.txt"] in {b"one", b"two!"}
-    assert "2 different files are called same.txt" in desk.said
-
-
-def test_a_history_that_cannot_be_kept_costs_nothing_else(keys: PipeInput, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    assert type(open_history(tmp_path / "file" / "x" / "history")).__name__ == "InMemoryHistory"
-    history = open_history(tmp_path / "gone" / "history")
-    os.unlink(tmp_path / "gone" / "history")
-    os.rmdir(tmp_path / "gone")
-    history.append_string("a line")
-    assert history.get_strings() == ["a line"]
-
-
-def test_a_history_readable_by_others_is_made_private(tmp_path: Path) -> None:
-    (tmp_path / "history").touch(mode=0o644)
-    open_history(tmp_path / "history")
-    assert stat.S_IMODE((tmp_path / "history").stat().st_mode) == 0o600
-
-
-def test_no_command_is_named_like_a_word_of_the_shell() -> None:
-    assert not {str(verb.name) for verb in VERBS} & {"help", "quit", "exit"}
-    assert all(isinstance(verb, click.Command) for verb in VERBS)

@@ -1,5 +1,6 @@
 """Words and numbers as a person reads them."""
 
+import time
 import unicodedata
 
 import pytest
@@ -28,6 +29,48 @@ from pclient import text
 )
 def test_harmless(raw: str, shown: str) -> None:
     assert text.harmless(raw) == shown
+
+
+@given(st.text(st.sampled_from("ab\\x1n\x1b\n")), st.text(st.sampled_from("ab\\x1n\x1b\n")))
+def test_two_names_never_look_the_same(one: str, other: str) -> None:
+    assert (text.name(one) == text.name(other)) == (one == other)
+
+
+def test_a_backslash_is_told_apart_from_an_escape() -> None:
+    assert text.name("a\\x1b") == "a\\\\x1b"
+    assert text.name("a\x1b") == "a\\x1b"
+
+
+@pytest.mark.parametrize("width", [10, 40, 60])
+def test_lines_break_between_words(width: int) -> None:
+    said = "error: 日本の歌 was not found, and 1234567 other things neither; see `transfers`"
+    lines = text.wrapped(said, width, 2)
+    assert max(map(text.cells, lines)) <= max(width, text.cells("  `transfers`"))
+    assert all(line.startswith("  ") for line in lines[1:])
+    assert " ".join(line.strip() for line in lines) == said
+
+
+def test_a_line_that_fits_stays_as_it_is() -> None:
+    assert text.wrapped("  1  a  b", 80) == ["  1  a  b"]
+    assert text.wrapped("", 80) == [""]
+    assert text.wrapped("x" * 100, 80) == ["x" * 100]
+
+
+@given(st.text(st.sampled_from("ab日本é🎵")), st.integers(3, 20))
+def test_a_shortened_name_fits_and_keeps_both_ends(name: str, most: int) -> None:
+    shown = text.shortened(name, most)
+    assert text.cells(shown) <= most
+    assert shown == name or ("…" in shown and name.startswith(shown.partition("…")[0]))
+    assert shown == name or name.endswith(shown.partition("…")[2])
+
+
+def test_local_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    assert text.local_time("2026-01-02T03:04:05Z") == "2026-01-02 04:04:05"
+    assert text.local_time("yesterday") == "yesterday"
+    monkeypatch.undo()
+    time.tzset()
 
 
 @given(st.text(st.characters()))

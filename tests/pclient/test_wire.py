@@ -59,6 +59,7 @@ def test_an_internal_error_shows_the_id_to_quote(api: Api, fake: FakePServer) ->
         (200, b"<html>", "text/html"),
         (200, b"[1]", "application/json"),
         (404, b"Not Found", "text/plain"),
+        (404, b'{"code": "not-found", "detail": "there is nothing at this address"}', "application/problem+json"),
         (502, b"<html>", "text/html"),
     ],
 )
@@ -66,7 +67,7 @@ def test_what_is_no_pserver_is_said_to_be_none(
     api: Api, fake: FakePServer, status: int, body: bytes, kind: str
 ) -> None:
     fake.answer_all = answering(status, body, kind)
-    with pytest.raises(Unreachable, match="is not a PServer"):
+    with pytest.raises(Unreachable, match="is no client API"):
         api.status()
 
 
