@@ -15,7 +15,7 @@ from pserver.exchange.sources import Source
 
 _MOST_CHOICES = 4096  # how far apart the first and the last of the choices may be
 _PARTS_OF_FILE, _PARTS_OF_REST = 64, 32  # no request is for more than such a part
-_LEAST_RUN = 3  # pieces, if these parts allow it
+_LEAST_RUN = 2  # pieces, if these parts allow it
 _WORTH_TWICE_SECONDS = 1.0
 
 

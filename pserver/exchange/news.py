@@ -19,7 +19,6 @@ from pserver.remote.reading import RangeReader
 
 _FIRST_SECONDS = 0.1
 _CROWD_SECONDS = 0.4
-_YOUNG_SECONDS = 1.0  # so long after the beginning there is most to hear
 _LONGEST_SECONDS = 5.0
 
 
@@ -34,8 +33,7 @@ class News:
         self._chance = random.Random()  # noqa: S311 - of no secret
         self._wait = _FIRST_SECONDS
         self._asking = False
-        self._began = engine.clock()
-        self.due_at = self._began + _FIRST_SECONDS
+        self.due_at = engine.clock() + _FIRST_SECONDS
 
     def due(self, sources: Iterable[Source], now: float) -> str | None:
         """The source (its key) to ask now, if it is time: a whole one at first, it knows most of the others."""
@@ -67,10 +65,7 @@ class News:
 
     def heard(self, crowded: bool, now: float) -> None:
         """The answer came. `crowded`: others fetch the file too."""
-        if crowded:
-            self._wait = _FIRST_SECONDS if now - self._began < _YOUNG_SECONDS else _CROWD_SECONDS
-        else:
-            self._wait = min(self._wait * 3, _LONGEST_SECONDS)
+        self._wait = _CROWD_SECONDS if crowded else min(self._wait * 3, _LONGEST_SECONDS)
         self._asking, self.due_at = False, now + self._wait * (0.75 + self._chance.random() / 2)
 
     def want(self, choices: int, most: int) -> Want:

@@ -94,7 +94,7 @@ def test_a_source_that_appears_in_mid_download_is_used(world: World) -> None:
     transfer = person.start_download("big.bin")
     wait_for("it moves", lambda: person.transfer(transfer)["bytes_done"] >= MIB)
     b = _sharing(world, "b", 48 * MIB)
-    world.found(c, "big.bin", "a", "b")
+    world.found(c, "big.bin", "a", "b", "c")  # itself too: it has a part already
     ended = person.ended(transfer, 40)
     assert ended["state"] == "done"
     assert _gave(ended)["b"] > 16 * MIB
