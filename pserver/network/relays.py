@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from pserver.model import Unavailable
 
-MAX_RELAYS = 16
+MAX_RELAYS = 8  # fewer than the threads of the peer API, so that files, manifests and pings are always answered
 MAX_RELAYS_A_PEER = 4
 REMEMBERED_QUERIES = 4096
 REMEMBERED_SECONDS = 30.0  # longer than any lookup lives
