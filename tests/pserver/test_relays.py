@@ -2,9 +2,10 @@
 
 import pytest
 
+from pserver.__main__ import PEER_THREADS
 from pserver.backoff import Backoff
 from pserver.model import Unavailable
-from pserver.network.relays import QueryIds, RelayPool
+from pserver.network.relays import MAX_RELAYS, QueryIds, RelayPool
 from pserver.network.ways import Rests
 
 
@@ -91,3 +92,7 @@ def test_a_locator_rests_two_seconds_at_most() -> None:
     rests.failed("a:1")
     rests.answered("a:1")
     assert not rests.rests("a:1")
+
+
+def test_relays_leave_threads_of_the_peer_api_to_others() -> None:
+    assert MAX_RELAYS < PEER_THREADS
