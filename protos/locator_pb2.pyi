@@ -1,10 +1,20 @@
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class Role(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ROLE_UNSPECIFIED: _ClassVar[Role]
+    ROLE_MEMBER: _ClassVar[Role]
+    ROLE_ADMIN: _ClassVar[Role]
+ROLE_UNSPECIFIED: Role
+ROLE_MEMBER: Role
+ROLE_ADMIN: Role
 
 class Peer(_message.Message):
     __slots__ = ("peer_id", "name", "url")
@@ -47,7 +57,7 @@ class RegisterRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., url: _Optional[str] = ..., version: _Optional[str] = ..., free_bytes: _Optional[int] = ..., accepts_uploads: _Optional[bool] = ..., epoch: _Optional[bytes] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class RegisterReply(_message.Message):
-    __slots__ = ("lease_id", "lease_ms", "heartbeat_ms", "state", "neighbours", "reachable", "unreachable_why", "locator_time_ms", "locator_id")
+    __slots__ = ("lease_id", "lease_ms", "heartbeat_ms", "state", "neighbours", "reachable", "unreachable_why", "locator_time_ms", "locator_id", "accounts", "orders_waiting")
     LEASE_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +67,8 @@ class RegisterReply(_message.Message):
     UNREACHABLE_WHY_FIELD_NUMBER: _ClassVar[int]
     LOCATOR_TIME_MS_FIELD_NUMBER: _ClassVar[int]
     LOCATOR_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_WAITING_FIELD_NUMBER: _ClassVar[int]
     lease_id: bytes
     lease_ms: int
     heartbeat_ms: int
@@ -66,7 +78,9 @@ class RegisterReply(_message.Message):
     unreachable_why: str
     locator_time_ms: int
     locator_id: bytes
-    def __init__(self, lease_id: _Optional[bytes] = ..., lease_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., state: _Optional[_Union[AnnounceState, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., reachable: _Optional[bool] = ..., unreachable_why: _Optional[str] = ..., locator_time_ms: _Optional[int] = ..., locator_id: _Optional[bytes] = ...) -> None: ...
+    accounts: bool
+    orders_waiting: bool
+    def __init__(self, lease_id: _Optional[bytes] = ..., lease_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., state: _Optional[_Union[AnnounceState, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., reachable: _Optional[bool] = ..., unreachable_why: _Optional[str] = ..., locator_time_ms: _Optional[int] = ..., locator_id: _Optional[bytes] = ..., accounts: _Optional[bool] = ..., orders_waiting: _Optional[bool] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
     __slots__ = ("lease_id", "free_bytes", "epoch", "sequence", "accepts_uploads")
@@ -83,16 +97,20 @@ class HeartbeatRequest(_message.Message):
     def __init__(self, lease_id: _Optional[bytes] = ..., free_bytes: _Optional[int] = ..., epoch: _Optional[bytes] = ..., sequence: _Optional[int] = ..., accepts_uploads: _Optional[bool] = ...) -> None: ...
 
 class HeartbeatReply(_message.Message):
-    __slots__ = ("lease_ms", "heartbeat_ms", "state", "neighbours")
+    __slots__ = ("lease_ms", "heartbeat_ms", "state", "neighbours", "accounts", "orders_waiting")
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_MS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    ORDERS_WAITING_FIELD_NUMBER: _ClassVar[int]
     lease_ms: int
     heartbeat_ms: int
     state: AnnounceState
     neighbours: _containers.RepeatedCompositeFieldContainer[Peer]
-    def __init__(self, lease_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., state: _Optional[_Union[AnnounceState, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ...) -> None: ...
+    accounts: bool
+    orders_waiting: bool
+    def __init__(self, lease_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., state: _Optional[_Union[AnnounceState, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., accounts: _Optional[bool] = ..., orders_waiting: _Optional[bool] = ...) -> None: ...
 
 class FileEntry(_message.Message):
     __slots__ = ("name", "file_id", "size", "sha256", "sha256_checked", "partial")
@@ -299,3 +317,131 @@ class PlaceUploadReply(_message.Message):
     TARGETS_FIELD_NUMBER: _ClassVar[int]
     targets: _containers.RepeatedCompositeFieldContainer[Peer]
     def __init__(self, targets: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ...) -> None: ...
+
+class SignupRequest(_message.Message):
+    __slots__ = ("user", "password")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    password: str
+    def __init__(self, user: _Optional[str] = ..., password: _Optional[str] = ...) -> None: ...
+
+class LoginRequest(_message.Message):
+    __slots__ = ("user", "password")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    password: str
+    def __init__(self, user: _Optional[str] = ..., password: _Optional[str] = ...) -> None: ...
+
+class SessionReply(_message.Message):
+    __slots__ = ("session", "user", "role", "expires_ms")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    user: str
+    role: Role
+    expires_ms: int
+    def __init__(self, session: _Optional[str] = ..., user: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., expires_ms: _Optional[int] = ...) -> None: ...
+
+class LogoutRequest(_message.Message):
+    __slots__ = ("session", "everywhere")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    EVERYWHERE_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    everywhere: bool
+    def __init__(self, session: _Optional[str] = ..., everywhere: _Optional[bool] = ...) -> None: ...
+
+class LogoutReply(_message.Message):
+    __slots__ = ("ended",)
+    ENDED_FIELD_NUMBER: _ClassVar[int]
+    ended: int
+    def __init__(self, ended: _Optional[int] = ...) -> None: ...
+
+class CheckSessionRequest(_message.Message):
+    __slots__ = ("session",)
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    def __init__(self, session: _Optional[str] = ...) -> None: ...
+
+class CheckSessionReply(_message.Message):
+    __slots__ = ("user", "role", "expires_ms")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_MS_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    role: Role
+    expires_ms: int
+    def __init__(self, user: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., expires_ms: _Optional[int] = ...) -> None: ...
+
+class ChangePasswordRequest(_message.Message):
+    __slots__ = ("session", "old_password", "new_password")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    OLD_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    NEW_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    old_password: str
+    new_password: str
+    def __init__(self, session: _Optional[str] = ..., old_password: _Optional[str] = ..., new_password: _Optional[str] = ...) -> None: ...
+
+class GrantHoldRequest(_message.Message):
+    __slots__ = ("session", "file_id", "targets")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    TARGETS_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    file_id: bytes
+    targets: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, session: _Optional[str] = ..., file_id: _Optional[bytes] = ..., targets: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class GrantHoldReply(_message.Message):
+    __slots__ = ("grants",)
+    GRANTS_FIELD_NUMBER: _ClassVar[int]
+    grants: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, grants: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class DropPlacedRequest(_message.Message):
+    __slots__ = ("session", "file_id")
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    FILE_ID_FIELD_NUMBER: _ClassVar[int]
+    session: str
+    file_id: bytes
+    def __init__(self, session: _Optional[str] = ..., file_id: _Optional[bytes] = ...) -> None: ...
+
+class DropPlacedReply(_message.Message):
+    __slots__ = ("present", "away")
+    PRESENT_FIELD_NUMBER: _ClassVar[int]
+    AWAY_FIELD_NUMBER: _ClassVar[int]
+    present: _containers.RepeatedCompositeFieldContainer[Peer]
+    away: int
+    def __init__(self, present: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., away: _Optional[int] = ...) -> None: ...
+
+class TakeOrdersRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Order(_message.Message):
+    __slots__ = ("order_id", "grant")
+    ORDER_ID_FIELD_NUMBER: _ClassVar[int]
+    GRANT_FIELD_NUMBER: _ClassVar[int]
+    order_id: bytes
+    grant: str
+    def __init__(self, order_id: _Optional[bytes] = ..., grant: _Optional[str] = ...) -> None: ...
+
+class TakeOrdersReply(_message.Message):
+    __slots__ = ("orders",)
+    ORDERS_FIELD_NUMBER: _ClassVar[int]
+    orders: _containers.RepeatedCompositeFieldContainer[Order]
+    def __init__(self, orders: _Optional[_Iterable[_Union[Order, _Mapping]]] = ...) -> None: ...
+
+class FinishOrdersRequest(_message.Message):
+    __slots__ = ("order_ids",)
+    ORDER_IDS_FIELD_NUMBER: _ClassVar[int]
+    order_ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, order_ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class FinishOrdersReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -455,3 +455,455 @@ class Locator:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class AccountsStub:
+    """People: accounts, sessions, and what a person may make other peers do. Only a locator with accounts on answers;
+    elsewhere every rpc is FAILED_PRECONDITION. Passwords and sessions travel here: a client calls over TLS or loopback
+    only, and straight, never through a neighbour. Tokens have the scope "account" unless an rpc says otherwise.
+    * A user name has 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit (capitals are folded to small
+    letters); a password has 8 to 256 characters.
+    * A session is opaque: "p2ps_" and 43 characters of base64url. An unknown, ended or revoked one is NOT_FOUND.
+    * Too many tries by an account or from an address, or more at once than can be hashed: RESOURCE_EXHAUSTED, with
+    the seconds to wait in the trailing metadata `retry-after`.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Signup = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/Signup',
+                request_serializer=protos_dot_locator__pb2.SignupRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.SessionReply.FromString,
+                _registered_method=True)
+        self.Login = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/Login',
+                request_serializer=protos_dot_locator__pb2.LoginRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.SessionReply.FromString,
+                _registered_method=True)
+        self.Logout = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/Logout',
+                request_serializer=protos_dot_locator__pb2.LogoutRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.LogoutReply.FromString,
+                _registered_method=True)
+        self.CheckSession = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/CheckSession',
+                request_serializer=protos_dot_locator__pb2.CheckSessionRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.CheckSessionReply.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/ChangePassword',
+                request_serializer=protos_dot_locator__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.SessionReply.FromString,
+                _registered_method=True)
+        self.GrantHold = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/GrantHold',
+                request_serializer=protos_dot_locator__pb2.GrantHoldRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.GrantHoldReply.FromString,
+                _registered_method=True)
+        self.DropPlaced = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/DropPlaced',
+                request_serializer=protos_dot_locator__pb2.DropPlacedRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.DropPlacedReply.FromString,
+                _registered_method=True)
+        self.TakeOrders = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/TakeOrders',
+                request_serializer=protos_dot_locator__pb2.TakeOrdersRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.TakeOrdersReply.FromString,
+                _registered_method=True)
+        self.FinishOrders = channel.unary_unary(
+                '/p2p.locator.v1.Accounts/FinishOrders',
+                request_serializer=protos_dot_locator__pb2.FinishOrdersRequest.SerializeToString,
+                response_deserializer=protos_dot_locator__pb2.FinishOrdersReply.FromString,
+                _registered_method=True)
+
+
+class AccountsServicer:
+    """People: accounts, sessions, and what a person may make other peers do. Only a locator with accounts on answers;
+    elsewhere every rpc is FAILED_PRECONDITION. Passwords and sessions travel here: a client calls over TLS or loopback
+    only, and straight, never through a neighbour. Tokens have the scope "account" unless an rpc says otherwise.
+    * A user name has 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit (capitals are folded to small
+    letters); a password has 8 to 256 characters.
+    * A session is opaque: "p2ps_" and 43 characters of base64url. An unknown, ended or revoked one is NOT_FOUND.
+    * Too many tries by an account or from an address, or more at once than can be hashed: RESOURCE_EXHAUSTED, with
+    the seconds to wait in the trailing metadata `retry-after`.
+    """
+
+    def Signup(self, request, context):
+        """Makes an account with the role "member" and logs it in. PERMISSION_DENIED: signup is closed here.
+        ALREADY_EXISTS: the name is taken.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Login(self, request, context):
+        """PERMISSION_DENIED: no such user, a wrong password or a disabled account, all alike, after the same time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Logout(self, request, context):
+        """Ends this session, or all of the user's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckSession(self, request, context):
+        """Whose session it is. May be remembered for 10 seconds, and longer only while no locator can be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """A new password; every session of the user ends, and a new one begins. PERMISSION_DENIED: the old one is wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GrantHold(self, request, context):
+        """Grants, one a target, that make these peers take the file for the session's user (protos/grants.py). The locator
+        notes that the user placed it there. `by` of each grant is the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DropPlaced(self, request, context):
+        """Orders each peer at which this user's uploads placed the file to drop that copy (an admin: at which anybody's
+        did). Peers that are away get the order when they return.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TakeOrders(self, request, context):
+        """The orders that wait for the calling peer. Scope "membership".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishOrders(self, request, context):
+        """These orders of the calling peer are carried out, or cannot be: they are not sent again. Scope "membership".
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AccountsServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Signup': grpc.unary_unary_rpc_method_handler(
+                    servicer.Signup,
+                    request_deserializer=protos_dot_locator__pb2.SignupRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.SessionReply.SerializeToString,
+            ),
+            'Login': grpc.unary_unary_rpc_method_handler(
+                    servicer.Login,
+                    request_deserializer=protos_dot_locator__pb2.LoginRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.SessionReply.SerializeToString,
+            ),
+            'Logout': grpc.unary_unary_rpc_method_handler(
+                    servicer.Logout,
+                    request_deserializer=protos_dot_locator__pb2.LogoutRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.LogoutReply.SerializeToString,
+            ),
+            'CheckSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckSession,
+                    request_deserializer=protos_dot_locator__pb2.CheckSessionRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.CheckSessionReply.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=protos_dot_locator__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.SessionReply.SerializeToString,
+            ),
+            'GrantHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.GrantHold,
+                    request_deserializer=protos_dot_locator__pb2.GrantHoldRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.GrantHoldReply.SerializeToString,
+            ),
+            'DropPlaced': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropPlaced,
+                    request_deserializer=protos_dot_locator__pb2.DropPlacedRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.DropPlacedReply.SerializeToString,
+            ),
+            'TakeOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.TakeOrders,
+                    request_deserializer=protos_dot_locator__pb2.TakeOrdersRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.TakeOrdersReply.SerializeToString,
+            ),
+            'FinishOrders': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishOrders,
+                    request_deserializer=protos_dot_locator__pb2.FinishOrdersRequest.FromString,
+                    response_serializer=protos_dot_locator__pb2.FinishOrdersReply.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'p2p.locator.v1.Accounts', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('p2p.locator.v1.Accounts', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Accounts:
+    """People: accounts, sessions, and what a person may make other peers do. Only a locator with accounts on answers;
+    elsewhere every rpc is FAILED_PRECONDITION. Passwords and sessions travel here: a client calls over TLS or loopback
+    only, and straight, never through a neighbour. Tokens have the scope "account" unless an rpc says otherwise.
+    * A user name has 1 to 32 of a-z 0-9 . _ - and begins with a letter or digit (capitals are folded to small
+    letters); a password has 8 to 256 characters.
+    * A session is opaque: "p2ps_" and 43 characters of base64url. An unknown, ended or revoked one is NOT_FOUND.
+    * Too many tries by an account or from an address, or more at once than can be hashed: RESOURCE_EXHAUSTED, with
+    the seconds to wait in the trailing metadata `retry-after`.
+    """
+
+    @staticmethod
+    def Signup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/Signup',
+            protos_dot_locator__pb2.SignupRequest.SerializeToString,
+            protos_dot_locator__pb2.SessionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Login(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/Login',
+            protos_dot_locator__pb2.LoginRequest.SerializeToString,
+            protos_dot_locator__pb2.SessionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Logout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/Logout',
+            protos_dot_locator__pb2.LogoutRequest.SerializeToString,
+            protos_dot_locator__pb2.LogoutReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/CheckSession',
+            protos_dot_locator__pb2.CheckSessionRequest.SerializeToString,
+            protos_dot_locator__pb2.CheckSessionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/ChangePassword',
+            protos_dot_locator__pb2.ChangePasswordRequest.SerializeToString,
+            protos_dot_locator__pb2.SessionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GrantHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/GrantHold',
+            protos_dot_locator__pb2.GrantHoldRequest.SerializeToString,
+            protos_dot_locator__pb2.GrantHoldReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DropPlaced(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/DropPlaced',
+            protos_dot_locator__pb2.DropPlacedRequest.SerializeToString,
+            protos_dot_locator__pb2.DropPlacedReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TakeOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/TakeOrders',
+            protos_dot_locator__pb2.TakeOrdersRequest.SerializeToString,
+            protos_dot_locator__pb2.TakeOrdersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishOrders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/p2p.locator.v1.Accounts/FinishOrders',
+            protos_dot_locator__pb2.FinishOrdersRequest.SerializeToString,
+            protos_dot_locator__pb2.FinishOrdersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

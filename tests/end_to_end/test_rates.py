@@ -55,8 +55,8 @@ def test_a_slow_source_is_named_and_what_each_gave_is_kept(world: World) -> None
     world.found(c, "big.bin", "a")
     person = Person(c)
     transfer = person.start_download("big.bin")
-    moving = _held_up_by(person, transfer, "peer a is slow")
-    assert moving["sources"][0]["rate"] > 0
+    _held_up_by(person, transfer, "peer a is slow")
+    wait_for("its rate is told", lambda: person.transfer(transfer)["sources"][0]["rate"] > 0)
     ended = person.ended(transfer)
     assert (ended["state"], ended["bottleneck"], _gave(ended)) == ("done", None, {"a": 8 * MIB})
     c.stop()
