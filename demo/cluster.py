@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import NoReturn, TypedDict
 
 from demo import files
+from demo.people import People
 from demo.processes import DidNotHappen, Locator, Peer, Server, environment, wait_for
 
 FOLDER = Path(".cluster")
 NAMES = ("a", "b", "c", "d")
+_PERSON_AT = {"a": "anna", "b": "anna", "c": "bert", "d": "bert"}
+_ADMIN = "root"
 
 
 class _Recorded(TypedDict):
@@ -25,7 +29,7 @@ class _Recorded(TypedDict):
 
 
 def up() -> int:
-    """Start a locator and four peers with something to share, and say how to use them."""
+    """Start a locator with accounts and four peers with something to share, log people in, and say how to use them."""
     recorded = _recorded()
     living = _living(recorded)
     if living:
@@ -34,21 +38,30 @@ def up() -> int:
     if recorded:
         print("What was up is dead; its files are removed, and it starts anew.", file=sys.stderr)
     down()
-    locator = Locator(FOLDER.absolute() / "locator")
+    folder = FOLDER.absolute()
+    key = folder / "network.key"
+    people = People(folder / "people", sorted({*_PERSON_AT.values(), _ADMIN}))
+    locator = Locator(
+        folder / "locator", LOCATOR_NETWORK_KEY_FILE=str(key), LOCATOR_ACCOUNTS="on", LOCATOR_SIGNUP="open"
+    )
     servers: list[Server] = [locator]
     try:
+        _done(locator.command("keygen", str(key)))
         locator.start()
-        peers = [Peer(FOLDER.absolute() / name, name, locator.address) for name in NAMES]
+        _done(locator.command("user", "add", _ADMIN, "--admin", "--password-stdin", given=people.password(_ADMIN)))
+        peers = [Peer(folder / name, name, locator.address, PSERVER_NETWORK_KEY_FILE=str(key)) for name in NAMES]
         _fill(peers)
         for peer in peers:
             servers.append(peer)
             peer.start()
+        _log_in(peers, people)
         for peer in peers:
             wait_for(f"peer {peer.name} has indexed its share", functools.partial(_indexed, peer))
     finally:
         _record(servers)
     for peer in peers:
-        print(f"peer {peer.name}: shares {peer.share}, client API on {peer.addresses['client']}")
+        print(f"peer {peer.name}: {_PERSON_AT[peer.name]} is logged in, shares {peer.share}")
+    print(f"\nAccounts: {', '.join(people.names)} ({_ADMIN} is an admin); passwords: {FOLDER}/people. Signup is open.")
     print("\nmake client          the interactive client of peer a\nmake client PEER=b   that of peer b")
     print("make down            stop all and remove .cluster")
     return 0
@@ -85,6 +98,21 @@ def _why_not_up(recorded: Mapping[str, _Recorded], living: set[str]) -> str:
     if dead:
         return f"It is up in part, but dead: {dead}. To start all anew: make down, then make up"
     return "It is up already (make client opens its client, make down stops it)."
+
+
+def _log_in(peers: list[Peer], people: People) -> None:
+    """Each person makes an account at the first of their peers, and with it logs in at the others."""
+    known: set[str] = set()
+    for peer in peers:
+        who = _PERSON_AT[peer.name]
+        verb = "login" if who in known else "signup"
+        _done(peer.client(verb, who, "--password-stdin", given=people.password(who)))
+        known.add(who)
+
+
+def _done(ended: "subprocess.CompletedProcess[str]") -> None:
+    if ended.returncode != 0:
+        raise DidNotHappen(f"{' '.join(ended.args[2:])} failed: {ended.stderr.strip()}")
 
 
 def _indexed(peer: Peer) -> bool:

@@ -131,6 +131,7 @@ class Locator(Server):
             "LOCATOR_LISTEN": f"127.0.0.1:{free_port()}",
             "LOCATOR_STORE": f"sqlite:///{folder / 'locator.sqlite'}",
             "LOCATOR_STATE_DIR": str(folder),
+            "LOCATOR_LOG_FORMAT": "text",
         }
         super().__init__("central_server", folder, base | settings)
 
@@ -138,6 +139,18 @@ class Locator(Server):
     def address(self) -> str:
         """host:port of its gRPC."""
         return self.addresses["locator"]
+
+    def command(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `central-server` with these arguments and its own settings, with `given` on its stdin."""
+        return subprocess.run(
+            [sys.executable, "-m", self.module, *arguments],
+            env=environment(self.settings),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            input=given,
+            check=False,
+        )
 
     def start(self) -> None:
         super().start()
@@ -160,6 +173,7 @@ class Peer(Server):
             "PSERVER_LOCATORS": locators,
             "PSERVER_SHARE_DIR": str(folder / "share"),
             "PSERVER_STATE_DIR": str(folder / "state"),
+            "PSERVER_LOG_FORMAT": "text",
         }
         super().__init__("pserver", folder, base | settings)
         self.name = name
@@ -183,15 +197,15 @@ class Peer(Server):
             "XDG_STATE_HOME": str(self.folder / "client"),
         }
 
-    def client(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run `pclient` with these arguments, off a terminal."""
+    def client(self, *arguments: str, seconds: float = 60, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run `pclient` with these arguments, off a terminal, with `given` on its stdin."""
         return subprocess.run(
             [sys.executable, "-m", "pclient", *arguments],
             env=environment(self.client_environment()),
             capture_output=True,
             text=True,
             timeout=seconds,
-            stdin=subprocess.DEVNULL,
+            input=given,
             check=False,
         )
 

@@ -24,7 +24,8 @@ def main() -> int:
     from pclient.talk import Talk
 
     _open_streams()
-    talk = Talk(sys.stdout, sys.stderr, os.environ, _ask if sys.stdin.isatty() and sys.stderr.isatty() else None)
+    asks = (_ask, _ask_secret) if sys.stdin.isatty() and sys.stderr.isatty() else ()
+    talk = Talk(sys.stdout, sys.stderr, os.environ, *asks)
     debug = os.environ.get("PCLIENT_DEBUG", "") not in {"", "0"}
     return _closed(talk, _run(sys.argv[1:], talk, os.environ, debug))
 
@@ -51,6 +52,8 @@ def _opener(talk: "Talk", environ: "Mapping[str, str]", debug: bool) -> "Callabl
 
         from pclient.api import Api
         from pclient.client import Client
+        from pclient.credentials import Credentials
+        from pclient.sessions import SessionFile
         from pclient.settings import read_token, settings_from
         from pclient.wire import Wire
 
@@ -59,8 +62,10 @@ def _opener(talk: "Talk", environ: "Mapping[str, str]", debug: bool) -> "Callabl
         talk.colour = talk.colour and not options.no_color
         for line in settings.warnings:
             talk.warn(line)
-        wire = Wire(settings.url, lambda: read_token(settings.token_file))
-        return Client(Api(wire), talk, settings.history_file, time.monotonic, time.sleep, debug)
+        session_file = SessionFile(settings.sessions_folder, settings.url)
+        credentials = Credentials(session_file, lambda: read_token(settings.token_file), talk.warn)
+        api = Api(Wire(settings.url, credentials))
+        return Client(api, credentials, talk, sys.stdin, settings.history_file, time.monotonic, time.sleep, debug)
 
     return opened
 
@@ -91,6 +96,24 @@ def _ask(question: str) -> str:
     if not line:
         raise EOFError
     return line
+
+
+def _ask_secret(question: str) -> str:
+    """What is typed on the terminal, without showing it; where it cannot be hidden, nothing is asked."""
+    import getpass
+    import warnings
+
+    from pclient.model import WrongUsage
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            return getpass.getpass(question)
+    except (EOFError, KeyboardInterrupt):
+        sys.stderr.write("\n")  # what is said next begins a line of its own
+        raise
+    except getpass.GetPassWarning:
+        raise WrongUsage("this terminal would show what is typed: give the password with --password-stdin") from None
 
 
 def _closed(talk: "Talk", code: int) -> int:

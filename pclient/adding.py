@@ -8,7 +8,7 @@ from pathlib import Path
 from pclient import choosing, local_files, render, render_transfers, text
 from pclient.client import Client
 from pclient.local_files import LeftOut, LocalFile
-from pclient.model import FileEntry, Interrupted, NotFound, PClientError, Transfer, Unreachable
+from pclient.model import FileEntry, Interrupted, NotFound, PClientError, Transfer, Unreachable, WrongUsage
 from pclient.progress import Display, Moment, displayed
 from pclient.sending import send
 from pclient.watching import AWAY, WHEN_BACK, Patience, check_done, left_running, outcome, watch
@@ -59,7 +59,7 @@ def _in_share(client: Client, path: str) -> tuple[list[FileEntry], list[dict[str
     except NotFound as not_here:
         try:
             return [client.api.file(path)], []
-        except PClientError:
+        except (NotFound, WrongUsage):
             raise NotFound(f"{not_here}, and no such file in your share") from None
     return _add_all(client, meant)
 

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ from pclient.model import (
     NotFound,
     PClientError,
     Peers,
+    Refused,
     Status,
     Transfer,
     Transfers,
     WrongUsage,
 )
-from pclient.wire import ANSWER_SECONDS, COMMIT_SECONDS, Ask, Params, Wire
+from pclient.model_health import Report
+from pclient.model_people import Dropped, LoggedIn, WhoAmI
+from pclient.wire import ANSWER_SECONDS, COMMIT_SECONDS, CONNECT_SECONDS, Ask, Params, Wire
 from protos.names import InvalidName, check_name
 
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -37,6 +41,15 @@ class Api:
     def status(self) -> Status:
         """How the PServer is."""
         return cast(Status, self._wire.json("GET", "/client/v1/status"))
+
+    def doctor(self) -> Report:
+        """What the PServer finds when it examines itself."""
+        return cast(Report, self._wire.json("GET", "/client/v1/doctor"))
+
+    @property
+    def url(self) -> str:
+        """Where the PServer is asked."""
+        return self._wire.url
 
     def search(self, words: str, page_size: int, page_token: str = "") -> Groups:
         """A page of what matches all of `words`."""
@@ -65,6 +78,62 @@ class Api:
     def remove(self, name: str) -> None:
         """Delete a file of the own share. Raises NotFound."""
         self._wire.send(Ask("DELETE", f"/client/v1/files/{_path(name)}"))
+
+    def remove_everywhere(self, name: str) -> Dropped:
+        """Delete a file of the own share, and have the copies dropped that the person's uploads placed."""
+        answer = self._wire.json("DELETE", f"/client/v1/files/{_path(name)}", params={"everywhere": 1})
+        return cast(Dropped, answer)
+
+    def drop(self, what: str) -> Dropped:
+        """Have the copies of `what` dropped that the person's uploads placed; the own share is left as it is.
+
+        `what`: NAME or id:HEX. Raises NotFound, or Ambiguous with the choices.
+        """
+        return cast(Dropped, self._wire.json("POST", "/client/v1/drops", body={"what": what}))
+
+    def signup(self, user: str, password: str) -> LoggedIn:
+        """Make an account and log in. Raises Refused: signup is closed, or the name is taken."""
+        return self._logged_in("/client/v1/signup", {"user": user, "password": password}, public=True)
+
+    def login(self, user: str, password: str) -> LoggedIn:
+        """Log in. Raises Refused."""
+        return self._logged_in("/client/v1/login", {"user": user, "password": password}, public=True)
+
+    def change_password(self, old: str, new: str) -> LoggedIn:
+        """A new password; all sessions end, and a new one begins. Raises Refused."""
+        return self._logged_in("/client/v1/password", {"old": old, "new": new}, public=False)
+
+    def check_login(self) -> None:
+        """Raises Unreachable, or Refused where a password could be read on its way: before a person types one."""
+        self._check_private()
+        self._wire.send(Ask("GET", "/healthz", timeout=CONNECT_SECONDS, public=True))
+
+    def _check_private(self) -> None:
+        if not self._wire.is_private:
+            raise Refused(
+                f"no password is sent to {self._wire.url}: others could read it on its way. Use https, "
+                "or go to the machine on which the PServer runs",
+                "insecure",
+            )
+
+    def _logged_in(self, path: str, body: dict[str, str], public: bool) -> LoggedIn:
+        self._check_private()
+        return cast(LoggedIn, self._wire.json("POST", path, body=body, public=public))
+
+    def logout(self, everywhere: bool) -> None:
+        """End the session that is shown, or all sessions of its person."""
+        self._wire.send(_logout(everywhere))
+
+    def end_session(self, secret: str) -> None:
+        """End a session that was replaced. If that fails it ends when its time has come."""
+        try:
+            self._wire.send(_logout(False, secret))
+        except PClientError:
+            pass
+
+    def whoami(self) -> WhoAmI:
+        """For whom the PServer takes us. Raises Refused if it wants a login."""
+        return cast(WhoAmI, self._wire.json("GET", "/client/v1/whoami"))
 
     @contextmanager
     def content(self, name: str, chunk_bytes: int) -> Iterator[Iterator[bytes]]:
@@ -150,6 +219,11 @@ class Api:
     def end_sending(self, path: str) -> None:
         """Have the sending of a file forgotten; what is in the share stays there. tus 1.0 (termination)."""
         self._wire.send(Ask("DELETE", path, headers=_TUS, timeout=5.0))
+
+
+def _logout(everywhere: bool, proof: str | None = None) -> Ask:
+    body = json.dumps({"everywhere": everywhere}).encode()
+    return Ask("POST", "/client/v1/logout", headers={"Content-Type": "application/json"}, data=body, proof=proof)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from pclient.api import Api
+from pclient.credentials import Credentials
+from pclient.model import PClientError
 from pclient.seen import Seen
 from pclient.talk import Talk
 
@@ -17,7 +20,9 @@ class Client:
     """
 
     api: Api
+    credentials: Credentials
     talk: Talk
+    stdin: TextIO
     history_file: Path
     clock: Callable[[], float]
     wait: Callable[[float], None]
@@ -26,6 +31,14 @@ class Client:
     seen: Seen = field(default_factory=Seen)
     background: set[str] = field(default_factory=set)
     _own_id: str = ""
+
+    @property
+    def user(self) -> str | None:
+        """Who is logged in, as far as is known without asking; None also if that cannot be read."""
+        try:
+            return self.credentials.user
+        except PClientError:
+            return None
 
     def command(self, words: str) -> str:
         """How to type a command here."""

@@ -1,19 +1,27 @@
 """The command line: which words there are, what each takes, and its help. What they do is in the files by noun."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from pclient import __version__, adding, downloading, finding, linking, transferring
+from pclient import (
+    __version__,
+    adding,
+    commands_people,
+    doctoring,
+    downloading,
+    finding,
+    linking,
+    removing,
+    transferring,
+)
 from pclient.choosing import Wanted
 from pclient.client import Client
 from pclient.model import WrongUsage
-from pclient.text import wrapped
+from pclient.verb import Group, Verb, not_empty
 
-_T = TypeVar("_T")
-_WIDTH_FOR_ONE_LINE = 60  # of a usage
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -39,59 +47,7 @@ class Start:
     shell: Callable[[Client], int]
 
 
-def _want_json(context: click.Context, _option: click.Parameter, value: bool) -> None:
-    if value and isinstance(context.obj, Client):
-        context.obj.talk.as_json = True
-
-
-class _Formatter(click.HelpFormatter):
-    """Help that also fits a narrow terminal: less room for the names of options, more for what they mean."""
-
-    def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
-        """See HelpFormatter."""
-        if self.width >= _WIDTH_FOR_ONE_LINE:
-            super().write_usage(prog, args, prefix)
-            return
-        lines = wrapped(f"{prefix or 'Usage: '}{prog}", self.width) + wrapped(f"  {args}", self.width, indent=2)
-        self.write("".join(f"{line}\n" for line in lines))
-
-    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
-        """See HelpFormatter."""
-        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
-
-
-class _Context(click.Context):
-    formatter_class = _Formatter
-
-
-class Verb(click.Command):
-    """A command, which takes --json like every other."""
-
-    context_class = _Context
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: what click.command passes on
-        super().__init__(*args, **kwargs)
-        self.params.append(
-            click.Option(
-                ["--json"], is_flag=True, expose_value=False, callback=_want_json, help="Print one JSON value."
-            )
-        )
-
-
-def _not_empty(_context: click.Context, param: click.Parameter, value: _T) -> _T:
-    """No name is empty: it is that of a variable in a script that was never set. Raises WrongUsage."""
-    for one in value if isinstance(value, tuple) else (value,):
-        if isinstance(one, str) and not one.strip():
-            what = param.opts[0] if isinstance(param, click.Option) else param.make_metavar(_context)
-            raise WrongUsage(f"{what} is empty: say which")
-    return value
-
-
-class _Group(click.Group):
-    context_class = _Context
-
-
-@click.group(cls=_Group, invoke_without_command=True, context_settings=_SETTINGS)
+@click.group(cls=Group, invoke_without_command=True, context_settings=_SETTINGS)
 @click.option("--url", metavar="URL", help="Your PServer's client API [PCLIENT_PSERVER_URL, http://127.0.0.1:8101].")
 @click.option("--token-file", metavar="FILE", help="The token it wrote when it started [PCLIENT_TOKEN_FILE].")
 @click.option("--env-file", metavar="FILE", help="Read settings from FILE [.env here, if there is one].")
@@ -126,7 +82,7 @@ def search(client: Client, words: tuple[str, ...], limit: int, everything: bool)
 
 
 @click.command(cls=Verb)
-@click.argument("what", callback=_not_empty, metavar="NAME|id:HEX|sha256:HEX")
+@click.argument("what", callback=not_empty, metavar="NAME|id:HEX|sha256:HEX")
 @click.pass_obj
 def info(client: Client, what: str) -> None:
     """Show a file's ids, size, names and all holders.
@@ -137,12 +93,12 @@ def info(client: Client, what: str) -> None:
 
 
 @click.command(cls=Verb)
-@click.argument("what", callback=_not_empty, metavar="NAME|FOLDER/|id:HEX|sha256:HEX")
+@click.argument("what", callback=not_empty, metavar="NAME|FOLDER/|id:HEX|sha256:HEX")
 @click.option(
-    "--save", callback=_not_empty, metavar="DIR", help="Also write it to this folder; never over another file."
+    "--save", callback=not_empty, metavar="DIR", help="Also write it to this folder; never over another file."
 )
-@click.option("--as", "name", callback=_not_empty, metavar="NAME", help="Its name in your share.")
-@click.option("--from", "source", callback=_not_empty, metavar="PEER", help="Whose folder, or whose file of that name.")
+@click.option("--as", "name", callback=not_empty, metavar="NAME", help="Its name in your share.")
+@click.option("--from", "source", callback=not_empty, metavar="PEER", help="Whose folder, or whose file of that name.")
 @click.option("--detach", is_flag=True, help="Do not wait for it.")
 @click.pass_obj
 def download(
@@ -157,8 +113,8 @@ def download(
 
 
 @click.command(cls=Verb)
-@click.argument("paths", callback=_not_empty, metavar="PATH...", nargs=-1, required=True)
-@click.option("--as", "name", callback=_not_empty, metavar="NAME", help="Its name in your share.")
+@click.argument("paths", callback=not_empty, metavar="PATH...", nargs=-1, required=True)
+@click.option("--as", "name", callback=not_empty, metavar="NAME", help="Its name in your share.")
 @click.pass_obj
 def add(client: Client, paths: tuple[str, ...], name: str | None) -> None:
     """Put files and folders of this machine into your share.
@@ -169,9 +125,9 @@ def add(client: Client, paths: tuple[str, ...], name: str | None) -> None:
 
 
 @click.command(cls=Verb)
-@click.argument("path", callback=_not_empty, metavar="PATH")
+@click.argument("path", callback=not_empty, metavar="PATH")
 @click.option(
-    "--to", callback=_not_empty, metavar="PEER", multiple=True, help="To this peer (name or id); may be repeated."
+    "--to", callback=not_empty, metavar="PEER", multiple=True, help="To this peer (name or id); may be repeated."
 )
 @click.option("--replicas", metavar="N", type=click.IntRange(1, 64), help="To so many peers with room [1], at most 64.")
 @click.option("--detach", is_flag=True, help="Do not wait for it.")
@@ -186,17 +142,26 @@ def upload(client: Client, path: str, to: tuple[str, ...], replicas: int | None,
 
 
 @click.command(cls=Verb)
-@click.argument("name", callback=_not_empty, metavar="NAME")
+@click.argument("what", callback=not_empty, metavar="NAME")
+@click.option("--everywhere", is_flag=True, help="Also where your uploads have placed it; an id:HEX will do, too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def remove(client: Client, name: str, yes: bool) -> None:
-    """Delete a file of your share. Other peers' copies stay."""
-    finding.remove(client, name, yes)
+def remove(client: Client, what: str, everywhere: bool, yes: bool) -> None:
+    """Delete a file of your share. Other peers' copies stay.
+
+    With --everywhere the peers on which your uploads placed a copy are told to drop it, at once or when they are
+    back. A copy that somebody else's upload placed too, or that its peer has of its own, stays. An admin has any
+    placed copy dropped.
+    """
+    if everywhere:
+        removing.remove_everywhere(client, what, yes)
+    else:
+        removing.remove(client, what, yes)
 
 
 @click.command(cls=Verb)
 @click.argument("prefix", default="")
-@click.option("--peer", callback=_not_empty, metavar="PEER", help="Another peer's share (name or id).")
+@click.option("--peer", callback=not_empty, metavar="PEER", help="Another peer's share (name or id).")
 @click.option("--limit", type=click.IntRange(1), help="Show at most this many.")
 @click.pass_obj
 def files(client: Client, prefix: str, peer: str | None, limit: int | None) -> None:
@@ -219,12 +184,12 @@ def peers(client: Client, match: str) -> None:
 
 
 @click.command(cls=Verb)
-@click.argument("what", callback=_not_empty, metavar="NAME|id:HEX|sha256:HEX")
+@click.argument("what", callback=not_empty, metavar="NAME|id:HEX|sha256:HEX")
 @click.option("--expires", metavar="TIME", default="1h", show_default=True, help="How long: 90s, 30m, 1h, at most 7d.")
 @click.option("--all", "everywhere", is_flag=True, help="Print one for each peer that has it.")
 @click.option("--meta4", is_flag=True, help="Save a NAME.meta4 for aria2 and the like: all peers, hashes of pieces.")
 @click.option("--torrent", is_flag=True, help="Save a NAME.torrent, with the peers as web seeds.")
-@click.option("--save", callback=_not_empty, metavar="DIR", help="Where to save it [here].")
+@click.option("--save", callback=not_empty, metavar="DIR", help="Where to save it [here].")
 @click.pass_obj
 def link(
     client: Client, *, what: str, expires: str, everywhere: bool, meta4: bool, torrent: bool, save: str | None
@@ -273,6 +238,17 @@ def status(client: Client) -> None:
     finding.status(client)
 
 
+@click.command(cls=Verb)
+@click.pass_obj
+def doctor(client: Client) -> None:
+    """Look for what is wrong, and say what to do about it.
+
+    Exit code 1 if something fails; a warning is none.
+    Off a terminal, a line a check: ok|warn|fail, what, detail, what to do.
+    """
+    doctoring.doctor(client)
+
+
 VERBS: tuple[click.Command, ...] = (
     search,
     info,
@@ -286,6 +262,8 @@ VERBS: tuple[click.Command, ...] = (
     transfers,
     watch,
     status,
+    doctor,
+    *commands_people.VERBS,
 )
 for verb in VERBS:
     pclient.add_command(verb)

@@ -1,10 +1,10 @@
-"""The commands that look and change little: search, info, files, peers, status, remove."""
+"""The commands that only look: search, info, files, peers, status."""
 
 from collections.abc import Iterator
 
 from pclient import choosing, meaning, render, text
 from pclient.client import Client
-from pclient.model import Ambiguous, FileEntry, Files, Groups, NotFound, PClientError, PeerInfo, WrongUsage
+from pclient.model import Ambiguous, FileEntry, Files, Groups, NotFound, PeerInfo, WrongUsage
 
 PAGE = 1000  # of files of one share; the PServer gives up to 2,000
 SEARCH_PAGE = 100  # the most that it gives of a search
@@ -147,30 +147,5 @@ def status(client: Client) -> None:
         client.talk.json(now)
     else:
         client.talk.table(render.status(now))
-
-
-def remove(client: Client, name: str, yes: bool) -> None:
-    """Delete a file of the own share, after asking. Raises NotFound; WrongUsage for a folder, or nobody to ask."""
-    entry = _to_remove(client, name)
-    if not yes:
-        if not client.talk.can_ask:
-            raise WrongUsage("nothing was removed: there is nobody to ask, so say --yes")
-        question = f"Remove {name} ({text.size(entry['size'])}) from your share? It is deleted from the disk. [y/N] "
-        if client.talk.ask(question).lower() not in {"y", "yes"}:
-            raise PClientError("nothing was removed")
-    client.api.remove(name)
-    if client.talk.as_json:
-        client.talk.json({"removed": name})
-    else:
-        client.talk.say(f"removed {name}")
-
-
-def _to_remove(client: Client, name: str) -> FileEntry:
-    try:
-        return client.api.file(name)
-    except (NotFound, WrongUsage):  # a name cannot end in a slash, but a person types a folder so
-        folder = name.rstrip("/") + "/"
-        if not client.api.files(folder, None, 1)["files"]:
-            raise
-        look = client.command(f"files {folder}")
-        raise WrongUsage(f"{folder} is a folder: they are not removed whole. To see its files: {look}") from None
+    if client.talk.to_person and not render.is_well(now):
+        client.talk.warn(f"something is wrong: `{client.command('doctor')}` says what to do")

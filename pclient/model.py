@@ -31,7 +31,7 @@ class NotFound(PClientError):
 
 
 class Refused(PClientError):
-    """The PServer does not accept the token, or there is none to show."""
+    """The PServer wants a login, or does not accept what was shown: a session, the token, a password."""
 
     exit_code = 4
 

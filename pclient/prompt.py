@@ -1,9 +1,9 @@
 """The shell's line editor: prompt_toolkit with history and completion, or plain lines if there is no terminal."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TextIO
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -23,7 +23,7 @@ def run_shell(client: Client) -> int:
     if client.talk.can_ask:
         read, client.talk.ask_with = line_editor(client.history_file, client.seen)
         return Shell(client, read).run()
-    return Shell(client, _piped_line).run()
+    return Shell(client, lambda _prompt: _piped_line(client.stdin)).run()
 
 
 def line_editor(history_file: Path, seen: Seen) -> tuple[Callable[[str], str], Callable[[str], str]]:
@@ -39,8 +39,8 @@ def _literal(prompt: str) -> FormattedText:
     return FormattedText([("", prompt)])
 
 
-def _piped_line(_prompt: str) -> str:
-    line = sys.stdin.readline()
+def _piped_line(stdin: TextIO) -> str:
+    line = stdin.readline()
     if not line:
         raise EOFError
     return line

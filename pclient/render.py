@@ -143,7 +143,7 @@ def status(now: Status) -> Table:
         *([("share error", word(share["error"]))] if share["error"] else []),
         *[("locator", word(_with_why(one["address"], one["state"], one["why"]))) for one in now["locators"]],
         *[("neighbour", word(f"{one['peer']['name']}: {one['state']}")) for one in now["neighbours"]],
-        ("transfers", word(", ".join(f"{count} {state}" for state, count in now["transfers"].items()))),
+        ("transfers", _transfer_counts(now)),
         ("uploads", word("accepted from other peers" if now["accepts_uploads"] else "not accepted")),
         *[("not shared", _skipped(one)) for one in share["skipped"]],
     ]
@@ -160,6 +160,19 @@ def one_line(group: FileGroup) -> str:
     more = group["holder_count"] - len(holders)
     held = ", ".join(holders) + (f" and {more} more" if more > 0 else "")
     return f"{name}  {text.size(group['size'])}  held by {held}  id:{text.short_id(group['file_id'])}…"
+
+
+def is_well(now: Status) -> bool:
+    """Whether nothing of it is wrong: what is not known yet is not."""
+    member = not now["locators"] or any(one["state"] in {"registered", "trying"} for one in now["locators"])
+    return member and now["reachable"]["ok"] is not False and not now["share"]["error"]
+
+
+def _transfer_counts(now: Status) -> Cell:
+    """All counts for a program; for a person those that are not 0."""
+    counts = [(f"{count} {state}", count) for state, count in now["transfers"].items()]
+    some = [words for words, count in counts if count]
+    return Cell(", ".join(some) or "none in work", ", ".join(words for words, _count in counts))
 
 
 def _skipped(one: Skipped) -> Cell:

@@ -36,7 +36,8 @@ class Shell:
         self._client = client
         self._talk = client.talk
         self._read = read
-        self._prompt = "pclient> "
+        self._name = "pclient"
+        self._greeted: str | None = None  # who was logged in when the PServer was last asked how it is
         self._wants_json = client.talk.as_json
         self._group = click.Group("", commands={str(verb.name): verb for verb in VERBS})
 
@@ -55,7 +56,8 @@ class Shell:
         while True:
             try:
                 announce_ended(self._client)
-                line = self._read(self._prompt).strip()
+                self._welcome()
+                line = self._read(self._prompt()).strip()
             except KeyboardInterrupt:
                 continue  # Ctrl-C empties the line
             except EOFError:
@@ -108,16 +110,33 @@ class Shell:
         listed = [part for line in [*lines, "", *keys, ""] for part in text.wrapped(line, width, _NAME_CELLS)]
         return [*listed, *[part for hint in _HINTS for part in text.wrapped(hint, width)]]
 
+    def _prompt(self) -> str:
+        """Who is logged in, if anybody is, at which peer."""
+        user = self._client.user
+        return f"{harmless(user)[:40]}@{self._name}> " if user is not None else f"{self._name}> "
+
     def _greet(self) -> None:
         """Who and how we are. That the PServer is away is said, and does not end the shell."""
+        self._look()
+        self._talk.say("`help` lists the commands, `quit` or Ctrl-D leaves.")
+
+    def _welcome(self) -> None:
+        """Somebody has logged in since: only now the PServer says how it is."""
+        if self._client.user not in {None, self._greeted}:
+            self._look()
+
+    def _look(self) -> None:
         try:
             status = self._client.api.status()
-            self._prompt = f"{harmless(status['peer']['name'])[:40]}> "
+            self._name = harmless(status["peer"]["name"])[:40]
             self._client.seen.peer_names([status["peer"]["name"]])
             self._talk.say(greeting(status))
         except Exception as error:  # whatever it is: the shell is of use, and each command says what is wrong
-            failures.tell(error, self._talk, self._client.debug)
-        self._talk.say("`help` lists the commands, `quit` or Ctrl-D leaves.")
+            if isinstance(error, PClientError) and error.code == "login_required":
+                self._talk.say(str(error))  # no failure: where there are accounts, everybody begins so
+            else:
+                failures.tell(error, self._talk, self._client.debug)
+        self._greeted = self._client.user
 
     def _part(self) -> None:
         running = count_in_background(self._client)

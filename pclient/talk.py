@@ -23,6 +23,7 @@ _CONSOLE_VARIABLES = ("COLUMNS", "LINES", "TERM", "COLORTERM")
 class Talk:
     """Speaks on `out` and `err`. `ask`: how to put a question, or None if nobody is there to answer.
 
+    `ask_secret`: the same, for what must not be seen while it is typed.
     `as_json`: the data is one JSON value. `colour`: allowed; used only where the stream is a terminal.
     """
 
@@ -32,12 +33,14 @@ class Talk:
         err: TextIO,
         environ: Mapping[str, str],
         ask: Callable[[str], str] | None = None,
+        ask_secret: Callable[[str], str] | None = None,
     ) -> None:
         self._out = out
         self._err = err
         # rich must not see FORCE_COLOR and its like: colours are for terminals only.
         self._environ = {name: environ[name] for name in _CONSOLE_VARIABLES if name in environ}
         self.ask_with = ask
+        self._ask_secret_with = ask_secret
         self.as_json = False
         self.colour = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
         self.moving = environ.get("TERM") != "dumb" and err.isatty()  # may redraw lines on stderr
@@ -99,7 +102,17 @@ class Talk:
             raise PClientError("nobody is there to answer a question")
         self._out.flush()
         try:
-            return self.ask_with(harmless(question)).strip()
+            return self.ask_with(self._laid_out(harmless(question))).strip()
+        except EOFError:
+            return ""
+
+    def ask_secret(self, question: str) -> str:
+        """The answer to a question that is not seen while it is typed, as it was typed; "" if there is none."""
+        if self._ask_secret_with is None:
+            raise PClientError("nobody is there to answer a question")
+        self.flush()
+        try:
+            return self._ask_secret_with(harmless(question))
         except EOFError:
             return ""
 

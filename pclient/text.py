@@ -1,7 +1,7 @@
 """Words and numbers as a person reads them. Pure functions, but for the time zone."""
 
 import unicodedata
-from datetime import datetime
+from datetime import UTC, datetime
 
 # Format characters that scripts and emoji need between other characters; next to plain ASCII they only mislead.
 _JOINERS = frozenset("\u200c\u200d")
@@ -83,6 +83,14 @@ def local_time(iso: str) -> str:
         return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except (ValueError, OSError, OverflowError):
         return iso
+
+
+def unix_time(seconds: int) -> str:
+    """A moment in Unix time, in seconds, as a clock on the wall shows it."""
+    try:
+        return local_time(datetime.fromtimestamp(seconds, UTC).isoformat())
+    except (ValueError, OSError, OverflowError):
+        return str(seconds)
 
 
 def size(count: float) -> str:

@@ -1,15 +1,20 @@
 """Requests to the own PServer, and its refusals as model.py's errors.
 
-The token is sent to the URL that was given and nowhere else: no redirect is followed, no proxy or .netrc of the
-environment is used, and of an address in an answer only the path is taken (see sending.py).
+The session and the token are sent to the URL that was given and nowhere else: no redirect is followed, no proxy or
+.netrc of the environment is used, and of an address in an answer only the path is taken (see sending.py).
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from pclient import text
+from pclient.credentials import Credentials, login_needed
 from pclient.model import Ambiguous, NotFound, PClientError, Refused, Unreachable, WrongUsage
+from pclient.sessions import is_session
 
 if TYPE_CHECKING:
     import requests
@@ -23,7 +28,10 @@ Params = Mapping[str, str | int | None]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request to be sent. `timeout` in seconds, for the answer's head and then between two parts of it."""
+    """A request to be sent. `timeout` in seconds, for the answer's head and then between two parts of it.
+
+    `public`: nothing that proves who we are goes with it. `proof`: this goes with it, instead of what usually does.
+    """
 
     method: str
     path: str
@@ -32,23 +40,30 @@ class Ask:
     data: bytes | None = None
     stream: bool = False
     timeout: float = ANSWER_SECONDS
+    public: bool = False
+    proof: str | None = None
 
 
 class Wire:
-    """Connections to the PServer at `url`. `read_token` is called before the first request that needs it."""
+    """Connections to the PServer at `url`. `credentials` are read before the first request that needs them."""
 
-    def __init__(self, url: str, read_token: Callable[[], str]) -> None:
+    def __init__(self, url: str, credentials: Credentials) -> None:
         import requests  # half of what a command's start costs: not for `--help`
 
         self.url = url
-        self._read_token = read_token
-        self._token: str | None = None
+        self._credentials = credentials
         self._session = requests.Session()
         self._session.trust_env = False
 
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody between us and the PServer can read along."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "https" or is_loopback(parts.hostname or "")
+
     def send(self, ask: Ask) -> "requests.Response":
-        """The answer to `ask`, sent with the token, if it is a good one (2xx); else one of model.py's errors."""
-        response = self._exchange(ask, {"Authorization": f"Bearer {self._known_token()}"})
+        """The answer to `ask`, sent with what proves who we are, if it is a good one (2xx); else a model.py error."""
+        response = self._answer(ask)
         if not 200 <= response.status_code < 300:
             raise self._error(response)
         return response
@@ -61,10 +76,11 @@ class Wire:
         params: Params | None = None,
         body: object = None,
         timeout: float = ANSWER_SECONDS,
+        public: bool = False,
     ) -> dict[str, Any]:  # Any: JSON, which the callers name
         """Send `body` as JSON, if there is one; the object that is answered."""
         data, headers = (None, {}) if body is None else (_encoded(body), {"Content-Type": "application/json"})
-        response = self.send(Ask(method, path, params or {}, headers, data, timeout=timeout))
+        response = self.send(Ask(method, path, params or {}, headers, data, timeout=timeout, public=public))
         try:
             answer = response.json()
         except ValueError:
@@ -103,15 +119,42 @@ class Wire:
         except requests.RequestException as error:
             raise self._unreachable(error) from error
 
-    def _known_token(self) -> str:
-        """The token, read once. Without one the likeliest reason is that no PServer was started: so ask that first."""
-        if self._token is None:
-            try:
-                self._token = self._read_token()
-            except Refused:
-                self._exchange(Ask("GET", "/healthz", timeout=CONNECT_SECONDS), {})
+    def _answer(self, ask: Ask) -> "requests.Response":
+        if ask.public:
+            return self._exchange(ask, {})
+        return self._proven(ask) if ask.proof is None else self._exchange(ask, _bearer(ask.proof))
+
+    def _proven(self, ask: Ask) -> "requests.Response":
+        """The answer to the first proof that is accepted. If none is, the one with most to say.
+
+        Without a token to show, the PServer is asked all the same: likeliest is that none was started, and then that
+        it wants a login. A session that no locator is there to vouch for is no proof: then the token counts.
+        """
+        _ = self._credentials.session  # raises Refused, which is to be heard, if its file is not to be trusted
+        answer: requests.Response | None = None
+        unknown: requests.Response | None = None
+        try:
+            for proof in self._credentials.proofs():
+                answer = self._exchange(ask, _bearer(proof))
+                if self._is_unknown(proof, answer):
+                    unknown = answer
+                elif _is_refusal(answer):
+                    self._credentials.refused(proof)
+                else:
+                    self._credentials.accepted(proof)
+                    return answer
+        except Refused:
+            answer = self._exchange(ask, {}) if answer is None else answer
+            if unknown is None and _is_refusal(answer) and _code(answer) != "login_required":
                 raise
-        return self._token
+        assert answer is not None  # there is a token, or _credentials has raised
+        return answer if unknown is None else unknown
+
+    def _is_unknown(self, proof: str, answer: "requests.Response") -> bool:
+        """Whether the PServer could not find out whose session that is: so it cannot say even who we are."""
+        if answer.status_code != 503 or not is_session(proof):
+            return False
+        return self._exchange(Ask("GET", "/client/v1/whoami"), _bearer(proof)).status_code == 503
 
     def _unreachable(self, error: Exception) -> Unreachable:
         if "SSL" in type(error).__name__:
@@ -128,14 +171,14 @@ class Wire:
         )
 
     def _error(self, response: "requests.Response") -> PClientError:
-        try:
-            problem = response.json() if "json" in response.headers.get("Content-Type", "") else None
-        except ValueError:
-            problem = None
-        if isinstance(problem, dict) and problem.get("detail") == _NO_ROUTE:
+        problem = _problem(response)
+        if problem.get("detail") == _NO_ROUTE:
             return self._not_a_pserver()  # such as the peer API, which answers in the same way but to other addresses
-        if isinstance(problem, dict) and "code" in problem:
-            return _of_problem(problem, response.status_code, self.url)
+        if problem.get("code") == "login_required":
+            session = self._credentials.session
+            return login_needed(session.user if session is not None else None)
+        if "code" in problem:
+            return _of_problem(problem, response, self.url)
         return self._plain_error(response)
 
     def _plain_error(self, response: "requests.Response") -> PClientError:
@@ -151,7 +194,52 @@ class Wire:
         return PClientError(f"the PServer answered {status}: {response.text[:200].strip()}", code)
 
 
-def _of_problem(problem: dict[str, Any], status: int, url: str) -> PClientError:  # Any: an RFC 9457 document
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to `host` stays on this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bearer(proof: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {proof}"}
+
+
+def _problem(response: "requests.Response") -> dict[str, Any]:  # Any: an RFC 9457 document
+    """What the PServer says of its refusal; nothing if it is no such document."""
+    try:
+        problem = response.json() if "json" in response.headers.get("Content-Type", "") else None
+    except ValueError:
+        problem = None
+    return problem if isinstance(problem, dict) else {}
+
+
+def _code(response: "requests.Response") -> object:
+    return _problem(response).get("code")
+
+
+def _is_refusal(response: "requests.Response") -> bool:
+    """Whether what was shown as a proof is not accepted. (A wrong password is another matter.)"""
+    return response.status_code == 401 and _code(response) != "wrong_login"
+
+
+_KINDS: Mapping[str, type[PClientError]] = {
+    "not-found": NotFound,
+    "refused": Refused,
+    "misdirected": Refused,
+    "wrong_login": Refused,
+    "signup_closed": Refused,
+    "user_taken": Refused,
+    "grant_needed": Refused,
+    "slow_down": Refused,
+    "invalid": WrongUsage,
+}
+
+
+def _of_problem(problem: dict[str, Any], response: "requests.Response", url: str) -> PClientError:  # Any: as above
     code = str(problem["code"])
     detail = str(problem.get("detail") or problem.get("title") or code)
     if "id" in problem and str(problem["id"]) not in detail:
@@ -159,10 +247,16 @@ def _of_problem(problem: dict[str, Any], status: int, url: str) -> PClientError:
     choices = problem.get("choices")
     if code == "ambiguous" and isinstance(choices, list) and choices and isinstance(choices[0], dict):
         return Ambiguous(detail, choices)
-    if status == 401:
+    if code == "slow_down":
+        detail += _when_again(response.headers.get("Retry-After", ""), detail)
+    if response.status_code == 401 and code != "wrong_login":
         return Refused(f"{detail} (the PServer at {url} does not accept our client token)", code)
-    by_code = {"not-found": NotFound, "refused": Refused, "misdirected": Refused, "invalid": WrongUsage}
-    return by_code.get(code, PClientError)(detail, code)
+    return _KINDS.get(code, PClientError)(detail, code)
+
+
+def _when_again(seconds: str, detail: str) -> str:
+    known = seconds.isascii() and seconds.isdecimal() and len(seconds) < 7 and seconds not in detail
+    return f" (try again in {text.duration(int(seconds))})" if known else ""
 
 
 def _encoded(body: object) -> bytes:

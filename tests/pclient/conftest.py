@@ -18,10 +18,13 @@ from pclient import failures
 from pclient.api import Api
 from pclient.client import Client
 from pclient.commands import Options, Start, pclient
+from pclient.credentials import Credentials
+from pclient.sessions import SessionFile
 from pclient.shell import Shell
 from pclient.talk import Talk
 from pclient.wire import Wire
 from tests.pclient.fake_http import Running
+from tests.pclient.fake_people import FakePeople
 from tests.pclient.fake_pserver import TOKEN, FakePServer, samples
 
 
@@ -56,25 +59,42 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def credentials(url: str, folder: Path, read_token: Callable[[], str] = lambda: TOKEN) -> Credentials:
+    """Those of a client that keeps its session below `folder`."""
+    return Credentials(SessionFile(folder / "sessions", url), read_token, lambda _line: None)
+
+
 class Desk:
-    """A client in this process, with what it said."""
+    """A client in this process, with what it said. `answers` are given to questions, also to those for a password."""
 
     def __init__(self, url: str, folder: Path, terminal: bool, answers: Sequence[str] | None, width: int = 80) -> None:
         self.out, self.err = Stream(terminal), Stream(terminal)
         self.clock = Clock()
         self.questions: list[str] = []
+        self.prompts: list[str] = []
         self._answers = list(answers or [])
         environ = {"COLUMNS": str(width), "TERM": "xterm"}
-        talk = Talk(self.out, self.err, environ, None if answers is None else self._answer)
-        self.client = Client(
-            Api(Wire(url, lambda: TOKEN)), talk, folder / "history", lambda: self.clock.now, self.clock.wait
-        )
+        self.stdin = Stream(terminal)
+        asks = () if answers is None else (self._answer, self._answer_unseen)
+        talk = Talk(self.out, self.err, environ, *asks)
+        proofs = credentials(url, folder)
+        proofs.warn = talk.warn
+        api = Api(Wire(url, proofs))
+        self.client = Client(api, proofs, talk, self.stdin, folder / "history", lambda: self.clock.now, self.clock.wait)
 
     def _answer(self, question: str) -> str:
         self.questions.append(question)
         if not self._answers:
             raise EOFError
         return self._answers.pop(0)
+
+    def _answer_unseen(self, question: str) -> str:
+        return self._answer(f"(unseen) {question}")
+
+    def give(self, *lines: str) -> None:
+        """What stdin is to give from now on."""
+        self.stdin.seek(0), self.stdin.truncate()
+        self.stdin.write("".join(f"{line}\n" for line in lines)), self.stdin.seek(0)
 
     def run(self, *arguments: str) -> int:
         """Run a command; the exit code."""
@@ -106,7 +126,8 @@ class Desk:
         """Run the shell on these lines; an exception class among them is raised instead of a line."""
         left = list(lines)
 
-        def read(_prompt: str) -> str:
+        def read(prompt: str) -> str:
+            self.prompts.append(prompt)
             line = left.pop(0) if left else EOFError
             if isinstance(line, str):
                 return line
@@ -118,6 +139,13 @@ class Desk:
 @pytest.fixture
 def fake() -> FakePServer:
     return FakePServer(remotes=samples())
+
+
+@pytest.fixture
+def people(fake: FakePServer) -> FakePeople:
+    """The fake's locator has accounts on: anna's, and an admin's."""
+    fake.people = FakePeople({"anna": "anna's secret", "root": "root's secret"}, {"root"})
+    return fake.people
 
 
 @pytest.fixture

@@ -9,16 +9,17 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.pclient.fake_people import PeopleHandler
 from tests.pclient.fake_pserver import CREATED, TOKEN, FakePServer, Problem, Remote, peer, samples
-from tests.pclient.fake_tus import TusHandler
 
 
-class _Handler(TusHandler):
+class _Handler(PeopleHandler):
     def route(self, path: str) -> None:
         if path == "/healthz":
             return self.json({"status": "ok"})
         for prefix, handler in (
             ("/client/v1/status", self._status),
+            ("/client/v1/doctor", self._doctor),
             ("/client/v1/search", self._search),
             ("/client/v1/lookup", self._lookup),
             ("/client/v1/peers", self._peers),
@@ -29,10 +30,20 @@ class _Handler(TusHandler):
             ("/client/v1/links", self._links),
             ("/client/v1/transfers", self._transfers),
             ("/client/v1/tus", self.tus),
+            ("/client/v1/signup", self.signup),
+            ("/client/v1/login", self.login),
+            ("/client/v1/logout", self.logout),
+            ("/client/v1/whoami", self.whoami),
+            ("/client/v1/password", self.password),
+            ("/client/v1/drops", self.drops),
         ):
             if path == prefix or path.startswith(prefix + "/"):
                 return handler(path[len(prefix) + 1 :])
         raise Problem(404, "not-found", "there is nothing at this address")
+
+    def _doctor(self, _rest: str) -> None:
+        checks = [dict(zip(("what", "state", "detail", "advice"), one, strict=True)) for one in self.fake.findings]
+        self.json({"healthy": all(one["state"] != "fail" for one in checks), "checks": checks})
 
     def _status(self, _rest: str) -> None:
         fake = self.fake
@@ -45,7 +56,7 @@ class _Handler(TusHandler):
                 "peer": peer(fake.name),
                 "version": "0.1.0",
                 "uptime_seconds": 3725.0,
-                "reachable": {"ok": True, "why": ""},
+                "reachable": {"ok": fake.reachable, "why": ""},
                 "share": {
                     "path": "/home/alice/Share",
                     "files": len(fake.share),
@@ -141,6 +152,8 @@ class _Handler(TusHandler):
             return self._page("files", found)
         if name not in fake.share:
             raise Problem(404, "not-found", f"there is no {name} in the share")
+        if self.command == "DELETE" and "everywhere" in self.query:
+            return self.remove_everywhere(name)
         if self.command == "DELETE":
             del fake.share[name]
             return self.answer(204)

@@ -8,7 +8,10 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.pclient.fake_people import FakePeople
 
 TOKEN = "fake-token"
 CREATED = "2026-01-02T03:04:05Z"
@@ -57,7 +60,10 @@ class Remote:
 
 @dataclass
 class FakePServer:
-    """What the tests set and look at. `token`: the one accepted. `requests`: (method, path) of all that came."""
+    """What the tests set and look at. `token`: the one accepted, while there are no accounts (`people` is None).
+
+    `requests`: (method, path) of all that came.
+    """
 
     name: str = "alice"
     token: str = TOKEN
@@ -69,6 +75,10 @@ class FakePServer:
     broken: list[str] = field(default_factory=list)  # what to do to the next PATCHes: "drop", "half", "checksum", ""
     step_at_look: float | None = 1.0  # the share of a transfer done at each look
     complete: bool = True
+    reachable: bool = True
+    findings: list[tuple[str, str, str, str]] = field(
+        default_factory=lambda: [("share", "ok", "/share", ""), ("watch", "warn", "too few", "raise the limit")]
+    )  # what it is to say of itself: what, state, detail, advice
     corrupt_content: bool = False
     items_paged: bool = True
     copies: bool = True  # a file that is in the share already under another name than was asked with "as"
@@ -80,6 +90,7 @@ class FakePServer:
     downloads: list[dict[str, Any]] = field(default_factory=list)  # the bodies of the requests to download
     making: int = 0  # how many times a document is still being made
     links: list[dict[str, Any]] = field(default_factory=list)  # the bodies of the requests for links
+    people: "FakePeople | None" = None
     looked: threading.Event = field(default_factory=threading.Event)
     lock: threading.RLock = field(default_factory=threading.RLock)
 

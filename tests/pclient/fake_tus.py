@@ -35,7 +35,7 @@ class TusHandler(BaseHTTPRequestHandler):
             try:
                 if fake.answer_all is not None and fake.answer_all(self):
                     return
-                self._authorize()
+                self.authorize()
                 self.route(unquote(self.url.path))
             except Problem as problem:
                 body = {"type": "about:blank", "title": "x", "status": problem.status, "detail": problem.detail}
@@ -56,7 +56,8 @@ class TusHandler(BaseHTTPRequestHandler):
     def json(self, value: object, status: int = 200) -> None:
         self.answer(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
-    def _authorize(self) -> None:
+    def authorize(self) -> None:
+        """Raise a Problem unless the request shows what it needs."""
         public = self.url.path == "/healthz"
         if not public and self.headers.get("Authorization") != f"Bearer {self.fake.token}":
             raise Problem(401, "refused", "the token is not this PServer's")

@@ -85,6 +85,15 @@ def test_status(desk: Desk) -> None:
     assert ["not shared", "and 2 more"] in desk.rows
 
 
+def test_status_of_a_peer_that_is_not_well_says_where_to_look(seat: Seat, fake: FakePServer) -> None:
+    person = seat()
+    person.run("status")
+    assert "none in work" in person.out.getvalue() and "doctor" not in person.said
+    fake.reachable = False
+    person.run("status")
+    assert "`pclient doctor` says what to do" in person.said
+
+
 def test_a_long_name_that_is_not_shared_is_shortened_for_a_person_only(
     desk: Desk, seat: Seat, fake: FakePServer
 ) -> None:

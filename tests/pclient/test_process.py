@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.pclient.conftest import Process
+from tests.pclient.fake_people import FakePeople
 from tests.pclient.fake_pserver import FakePServer
 
 
@@ -206,3 +208,52 @@ def test_the_shell_on_a_terminal(process: Process, fake: FakePServer) -> None:
     terminal.type("\x04")
     assert terminal.close() == 0
     assert "Traceback" not in terminal.seen
+
+
+def test_a_password_typed_on_a_terminal_is_never_seen(process: Process, people: FakePeople) -> None:
+    terminal = Terminal(process, "login", "anna")
+    terminal.expect("Password of anna: ")
+    terminal.type("anna's secret\n")
+    terminal.expect("logged in as anna, until")
+    assert terminal.close() == 0
+    assert "secret" not in terminal.seen
+    assert process.run("whoami").stdout.startswith("anna\tmember\t")
+
+
+def test_a_password_typed_in_the_shell_is_never_seen_and_not_remembered(process: Process, people: FakePeople) -> None:
+    terminal = Terminal(process)
+    terminal.expect("pclient>")
+    terminal.type("login anna\r")
+    terminal.expect("Password of anna: ")
+    terminal.type("anna's secret\r")
+    terminal.expect("logged in as anna, until")
+    terminal.expect("anna@alice>")
+    terminal.type("passwd\r")
+    terminal.expect("The old password of anna: ")
+    os.kill(terminal.running.pid, signal.SIGINT)  # leaves the question, not the shell
+    terminal.expect("\r\ninterrupted\r\n")
+    terminal.expect("anna@alice>")
+    terminal.type("logout\r")
+    terminal.expect("anna is logged out")
+    terminal.expect("alice>")
+    terminal.type("\x04")
+    assert terminal.close() == 0
+    assert "secret" not in terminal.seen
+    history = process.folder / "state" / "pclient" / "history"
+    assert "login anna" in history.read_text() and "secret" not in history.read_text()
+
+
+def test_a_script_logs_in_from_stdin(process: Process, people: FakePeople) -> None:
+    assert process.run("peers").returncode == 4
+    ended = process.run("login", "anna", "--password-stdin", stdin="anna's secret\r\n")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert process.run("peers").returncode == 0
+    kept = list((process.folder / "state" / "pclient" / "sessions").iterdir())
+    assert [stat.S_IMODE(one.stat().st_mode) for one in kept] == [0o600]
+    kept[0].chmod(0o644)
+    ended = process.run("peers")
+    assert (ended.returncode, ended.stderr.splitlines()[0][:34]) == (0, "note: other users could read the f")
+    piped = process.run(stdin="passwd --password-stdin\nanna's secret\nthe new secret\nwhoami\nlogout\n")
+    assert (piped.returncode, piped.stdout[:11]) == (0, "anna\tmember"), piped.stderr
+    assert people.passwords["anna"] == "the new secret"
+    assert process.run("logout", "--everywhere").returncode == 4

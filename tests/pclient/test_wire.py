@@ -1,6 +1,7 @@
 """Requests, and the PServer's refusals as errors."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,13 +9,14 @@ import pytest
 from pclient.api import Api
 from pclient.model import Ambiguous, NotFound, PClientError, Refused, Unreachable, WrongUsage
 from pclient.wire import Wire
+from tests.pclient.conftest import credentials
 from tests.pclient.fake_http import Running
-from tests.pclient.fake_pserver import TOKEN, FakePServer
+from tests.pclient.fake_pserver import FakePServer
 
 
 @pytest.fixture
-def api(url: str) -> Api:
-    return Api(Wire(url, lambda: TOKEN))
+def api(url: str, tmp_path: Path) -> Api:
+    return Api(Wire(url, credentials(url, tmp_path)))
 
 
 def answering(status: int, body: bytes, kind: str, **headers: str) -> Callable[[Any], bool]:
@@ -94,14 +96,14 @@ def test_no_proxy_of_the_environment_is_used(api: Api, monkeypatch: pytest.Monke
     assert api.status()["peer"]["name"] == "alice"
 
 
-def test_a_pserver_that_is_away_is_told_apart_from_a_missing_token(url: str) -> None:
+def test_a_pserver_that_is_away_is_told_apart_from_a_missing_token(url: str, tmp_path: Path) -> None:
     def no_token() -> str:
         raise Refused("there is no token")
 
     with pytest.raises(Refused, match="no token"):
-        Api(Wire(url, no_token)).status()
+        Api(Wire(url, credentials(url, tmp_path, no_token))).status()
     with pytest.raises(Unreachable, match=r"no PServer answers at http://127\.0\.0\.1:1"):
-        Api(Wire("http://127.0.0.1:1", no_token)).status()
+        Api(Wire("http://127.0.0.1:1", credentials("http://127.0.0.1:1", tmp_path, no_token))).status()
 
 
 @pytest.mark.parametrize("name", ["..", "../transfers/1", "a/../../x", "", "/etc/passwd", "a//b", "bad\udc80"])
