@@ -18,12 +18,15 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 from urllib3.poolmanager import PoolManager
 
+from protos.deadlines import TimedResponse
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_URL_CHARACTERS = 256
 _METADATA = frozenset({ipaddress.ip_address("fd00:ec2::254"), ipaddress.ip_address("100.100.100.200")})
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_MOST_TRIED = 4  # addresses of one name, each with the connection's timeout: a name can stand for hundreds of them
 
 
 class ForbiddenAddress(OSError):
@@ -98,9 +101,9 @@ def forbidden_cause(error: BaseException) -> ForbiddenAddress | None:
 
 
 def _plain(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 form of it (mapped, 6to4, NAT64), else the address itself."""
+    """The IPv4 address inside an IPv6 form of it (mapped, 6to4, Teredo, NAT64), else the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
-        inside = address.ipv4_mapped or address.sixtofour
+        inside = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
         if inside is None and address in _NAT64:
             inside = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         return inside or address
@@ -130,7 +133,7 @@ class _NoRedirects(requests.Session):
 
 
 def _connect(connection: Any, policy: AddressPolicy) -> socket.socket:
-    """Resolve once, refuse what the policy refuses, connect to the first address that answers.
+    """Resolve once, refuse what the policy refuses, connect to the first address that answers, of a few.
 
     `connection` is an urllib3 HTTPConnection; its typed attributes differ between the plain and the TLS class.
     """
@@ -141,11 +144,15 @@ def _connect(connection: Any, policy: AddressPolicy) -> socket.socket:
         raise NameResolutionError(host, connection, socket.gaierror(str(error))) from error
     refused: ForbiddenAddress | None = None
     failed: OSError | None = None
+    tried = 0
     for _family, _type, _protocol, _name, where in found:
         reason = policy.refusal(str(where[0]))
         if reason is not None:
             refused = ForbiddenAddress(f"{host} is {where[0]}, which may not be connected to: {reason}")
             continue
+        tried += 1
+        if tried > _MOST_TRIED:
+            break
         try:
             return _open(where[:2], connection)
         except OSError as error:
@@ -164,10 +171,14 @@ def _open(where: tuple[Any, ...], connection: Any) -> socket.socket:
 
 def _guarded_pool_classes(policy: AddressPolicy) -> dict[str, type[HTTPConnectionPool]]:
     class GuardedHTTP(HTTPConnection):
+        response_class = TimedResponse
+
         def _new_conn(self) -> socket.socket:
             return _connect(self, policy)
 
     class GuardedHTTPS(HTTPSConnection):
+        response_class = TimedResponse
+
         def _new_conn(self) -> socket.socket:
             return _connect(self, policy)
 

@@ -25,6 +25,7 @@ Form = Literal["file", "meta4", "torrent"]  # the bytes, or a document about the
 _TYPE = "p2p-link+jwt"
 _FILE_ID = re.compile(r"[0-9a-f]{64}")
 _IN_PATH = re.compile(re.escape(PATH) + r"[^/\s]+")
+_TOKEN = re.compile(r"eyJ[\w-]{8,}\.[\w-]+\.[\w-]+")  # a JWT, wherever a hasty hand put it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ def link_url(base: str, token: str, name: str, form: Form = "file") -> str:
 
 
 def hide(text: str) -> str:
-    """`text` as it may be logged: without the tokens of links."""
-    return _IN_PATH.sub(f"{PATH}...", text)
+    """`text` as it may be logged: without the tokens of links, in their place or in any other."""
+    return _TOKEN.sub("...", _IN_PATH.sub(f"{PATH}...", text))
 
 
 class LinkVerifier:

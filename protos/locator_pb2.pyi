@@ -57,7 +57,7 @@ class RegisterRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., url: _Optional[str] = ..., version: _Optional[str] = ..., free_bytes: _Optional[int] = ..., accepts_uploads: _Optional[bool] = ..., epoch: _Optional[bytes] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class RegisterReply(_message.Message):
-    __slots__ = ("lease_id", "lease_ms", "heartbeat_ms", "state", "neighbours", "reachable", "unreachable_why", "locator_time_ms", "locator_id", "accounts", "orders_waiting")
+    __slots__ = ("lease_id", "lease_ms", "heartbeat_ms", "state", "neighbours", "reachable", "unreachable_why", "locator_time_ms", "locator_id", "accounts", "orders_waiting", "version")
     LEASE_ID_FIELD_NUMBER: _ClassVar[int]
     LEASE_MS_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +69,7 @@ class RegisterReply(_message.Message):
     LOCATOR_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     ORDERS_WAITING_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     lease_id: bytes
     lease_ms: int
     heartbeat_ms: int
@@ -80,7 +81,8 @@ class RegisterReply(_message.Message):
     locator_id: bytes
     accounts: bool
     orders_waiting: bool
-    def __init__(self, lease_id: _Optional[bytes] = ..., lease_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., state: _Optional[_Union[AnnounceState, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., reachable: _Optional[bool] = ..., unreachable_why: _Optional[str] = ..., locator_time_ms: _Optional[int] = ..., locator_id: _Optional[bytes] = ..., accounts: _Optional[bool] = ..., orders_waiting: _Optional[bool] = ...) -> None: ...
+    version: str
+    def __init__(self, lease_id: _Optional[bytes] = ..., lease_ms: _Optional[int] = ..., heartbeat_ms: _Optional[int] = ..., state: _Optional[_Union[AnnounceState, _Mapping]] = ..., neighbours: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., reachable: _Optional[bool] = ..., unreachable_why: _Optional[str] = ..., locator_time_ms: _Optional[int] = ..., locator_id: _Optional[bytes] = ..., accounts: _Optional[bool] = ..., orders_waiting: _Optional[bool] = ..., version: _Optional[str] = ...) -> None: ...
 
 class HeartbeatRequest(_message.Message):
     __slots__ = ("lease_id", "free_bytes", "epoch", "sequence", "accepts_uploads")

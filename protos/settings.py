@@ -1,5 +1,7 @@
-"""What the settings of all tiers have in common: a misspelt name is told, and a secret that lies open."""
+"""What the settings of all tiers have in common: a misspelt name is told, a secret that lies open, metrics shown to
+all."""
 
+import ipaddress
 import stat
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
@@ -45,6 +47,25 @@ def lies_open(name: str, path: Path) -> list[str]:
     if not is_open or path.is_relative_to(_MOUNTED):
         return []
     return [f"{name}: every user of this machine can read {path}; better: chmod o= {path}"]
+
+
+def metrics_refusal(host: str) -> str | None:
+    """Why metrics may not be shown on `host`; None if they may: on loopback, a private address, or all addresses."""
+    if host == "localhost":
+        return None
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "should be an IP address and a port, like 127.0.0.1:9101"
+    if address.is_loopback or address.is_private or address.is_unspecified:
+        return None
+    return f"{host} can be reached by the world, and metrics have no password: use loopback or a private address"
+
+
+def metrics_warnings(name: str, host: str) -> list[str]:
+    """The line, if there must be one, for metrics that setting `name` shows on `host`."""
+    everywhere = host not in {"", "localhost"} and ipaddress.ip_address(host).is_unspecified
+    return [f"{name}: whoever reaches this machine can read its metrics; better name one address"] if everywhere else []
 
 
 def _line(name: str, prefix: str, known: Set[str]) -> str:

@@ -104,6 +104,7 @@ def test_a_hidden_link_is_no_link(issuer: Issuer) -> None:
     text = f"GET {link_url('http://h:1', token, 'b')} and /peer/v1/links/{token}"
     assert hide(text) == "GET http://h:1/peer/v1/links/.../file/b and /peer/v1/links/..."
     assert hide("/peer/v1/files/x") == "/peer/v1/files/x"
+    assert hide(f"/peer/v1/links/file/{token} /x/{token}") == "/peer/v1/links/.../... /x/..."
 
 
 @pytest.mark.parametrize("seconds", [0, -1, MAX_LINK_SECONDS + 1, 10**12])
