@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bench.locator_index import FOREVER
 from central_server.__main__ import tune
 from central_server.locator import Locator, Terms
-from central_server.rpc import Server, Service
+from central_server.rpc import Service
+from central_server.server import Server
 from central_server.store_sqlite import SQLiteStore
 from protos.tokens import LOCATOR_AUDIENCE, Issuer, Verifier
 

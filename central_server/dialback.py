@@ -6,27 +6,32 @@ key and answered now.
 """
 
 import asyncio
+import errno
 import json
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import requests
+from urllib3.exceptions import NameResolutionError
 
 from central_server.model import AddressNotAllowed, InvalidRequest, StoreUnavailable
 from protos.addresses import AddressPolicy, check_url, forbidden_cause, guarded_session
+from protos.deadlines import due
 from protos.tokens import InvalidToken, Issuer, Verifier
 
 TOTAL_SECONDS = 3.0
-_TURN_SECONDS = 1.5  # to connect, and again for each wait for an answer
+_TURN_SECONDS = 1.5  # to connect, and again for the head of the answer
 _AT_ONCE = 16
 _MOST_WAITING = 256
 _MOST_BYTES = 8192
+_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _ADVICE = (
-    "Set PSERVER_ADVERTISE_URL to an address of this machine that others can reach, and let its firewall pass the port."
+    "Let its TCP port in from the locator and all peers (the machine's firewall; on EC2 the security group), in a "
+    "container publish it, and if others come by another address set PSERVER_ADVERTISE_URL to that."
 )
 
 
@@ -38,8 +43,15 @@ class Dialback:
     """Asks peers in threads, a bounded number at once. `clock` is Unix time."""
 
     def __init__(
-        self, issuer: Issuer, network_key: bytes | None, policy: AddressPolicy, clock: Callable[[], float] = time.time
+        self,
+        issuer: Issuer,
+        network_key: bytes | None,
+        policy: AddressPolicy,
+        clock: Callable[[], float] = time.time,
+        *,
+        ca_file: str | None = None,
     ) -> None:
+        self._ca_file = ca_file
         self._issuer = issuer
         self._verifier = Verifier(issuer.peer_id, network_key)
         self._policy = policy
@@ -85,9 +97,9 @@ class Dialback:
             forbidden = forbidden_cause(error)
             if forbidden is not None:
                 raise AddressNotAllowed(url=url, why=forbidden) from None
-            return _sentence(url, f"does not answer: {_innermost(error)}")
+            return _sentence(url, _failure(error), _resolved(url))
         except _Unreachable as error:
-            return _sentence(url, str(error))
+            return _sentence(url, str(error), _resolved(url))
         return None
 
     def _ask(self, peer_id: str, url: str, nonce: str, ends: float) -> bytes:
@@ -96,7 +108,7 @@ class Dialback:
         token = self._issuer.token(peer_id, "ping", self._clock())
         headers = {"Authorization": f"Bearer {token}", "Connection": "close", "Accept-Encoding": "identity"}
         with (
-            guarded_session(self._policy, connections=1) as session,
+            guarded_session(self._policy, connections=1, ca_file=self._ca_file) as session,
             session.get(
                 f"{url}/peer/v1/ping",
                 params={"nonce": nonce},
@@ -127,6 +139,7 @@ class Dialback:
 def _read(answer: requests.Response, ends: float) -> bytes:
     """The body, if it is short and comes in time."""
     body = b""
+    due(answer, ends)
     while len(body) <= _MOST_BYTES and time.monotonic() < ends:
         more: bytes = answer.raw.read1(_MOST_BYTES)
         if not more:
@@ -135,18 +148,44 @@ def _read(answer: requests.Response, ends: float) -> bytes:
     raise _Unreachable("answered with more than a proof, or too slowly")
 
 
-def _sentence(url: str, what: str) -> str:
-    return f"{url} ({_resolved(url)}) {what}. {_ADVICE}"
+def _sentence(url: str, what: str, resolved: str = "") -> str:
+    return f"{url}{resolved} {what}. {_ADVICE}"
 
 
 def _resolved(url: str) -> str:
-    """What the name in `url` means to the locator. Called after it was looked up once, so the answer is near."""
-    parts = urlsplit(url)
+    """What the name in `url` means to the locator, if it is one. Asks the DNS, which was asked just before."""
+    host = urlsplit(url).hostname or ""
     try:
-        found = socket.getaddrinfo(parts.hostname, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        return "a name as the locator resolves it"
-    return f"address {found[0][4][0]}"
+        found = sorted({str(one[4][0]) for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)})
+    except (OSError, UnicodeError):
+        return ""
+    return "" if host in found else f" (resolved to {', '.join(found[:3])})"
+
+
+def _failure(error: requests.RequestException) -> str:
+    """Why there was no answer, as the middle of a sentence. The cases that people meet have words of their own."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, NameResolutionError) for cause in causes):
+        return "is a name that the locator cannot resolve"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return "refused the connection: nothing listens on that port there, or a firewall rejects it"
+    if any(isinstance(cause, TimeoutError | requests.Timeout) for cause in causes):
+        return "timed out: a firewall drops what comes, or the address means something else to the locator"
+    if any(isinstance(cause, OSError) and cause.errno in _NO_WAY for cause in causes):
+        return "cannot be reached from the locator: there is no way to that address"
+    return f"does not answer: {_innermost(error)}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and all that it came from, as requests and urllib3 wrap them."""
+    queue: list[object] = [error]
+    seen: set[int] = set()
+    while queue:
+        one = queue.pop()
+        if isinstance(one, BaseException) and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            queue += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
 
 
 def _innermost(error: BaseException) -> str:

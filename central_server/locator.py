@@ -92,6 +92,21 @@ class FilePage(NamedTuple):
     after: str | None
 
 
+@dataclass(slots=True)
+class Tally:
+    """What happened since the start, and how it stands as of the last tick, for whoever watches. Only counted here.
+
+    `unreachable`: registrations whose dial-back failed. `files` and `share_bytes`: of all members, each copy counted.
+    """
+
+    registrations: int = 0
+    unreachable: int = 0
+    resyncs: int = 0
+    members: int = 0
+    files: int = 0
+    share_bytes: int = 0
+
+
 class Locator:
     """The rules of one locator that started at `started`."""
 
@@ -102,12 +117,15 @@ class Locator:
         self._grace_ends = started + terms.grace
         self._resyncs = Resyncs(started, terms.heartbeat)
         self._ring = Ring()
+        self.tally = Tally()
         self._locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     async def register(self, peer_id: bytes, said: Registration, now: float) -> Registered:
         """Make the peer a member. From another address than before, it takes the lease over."""
         limits.check_registration(said)
         why = await self._dialback(peer_id, said.url)
+        self.tally.registrations += 1
+        self.tally.unreachable += why is not None
         async with self._lock(peer_id):
             known = await self._store.member(peer_id)
             lease = self._lease(_kept_lease_id(known, said.url, now), now)
@@ -191,8 +209,16 @@ class Locator:
         """Free space, and follow who is a member. Changes no answer. True: call again soon."""
         self._resyncs.drop_old(now)
         more = await self._store.sweep(now, now - KEEP_SECONDS)
-        self._ring = Ring(member.peer.peer_id for member in await self._store.members(now))
+        members = await self._store.members(now)
+        self._ring = Ring(member.peer.peer_id for member in members)
+        self._count(members)
         return more
+
+    def _count(self, members: Sequence[Member]) -> None:
+        self.tally.members = len(members)
+        self.tally.files = sum(member.index.files for member in members)
+        self.tally.share_bytes = sum(member.index.size for member in members)
+        self.tally.resyncs = self._resyncs.asked
 
     async def _announce(self, peer_id: bytes, lease_id: bytes, batch: Announcement, now: float) -> IndexState:
         async with self._lock(peer_id):

@@ -16,6 +16,7 @@ class Resyncs:
         self._next_slot = started
         self._starts: dict[bytes, float] = {}
         self._heard: dict[bytes, float] = {}
+        self.asked = 0  # snapshots, since the start
 
     def ask(self, peer_id: bytes, now: float) -> float:
         """How long the peer should wait before it starts its snapshot; the same start however often it is asked."""
@@ -23,6 +24,7 @@ class Resyncs:
         start = self._starts.get(peer_id)
         if start is None or start + self._heartbeat < now:
             start = self._starts[peer_id] = self._slot(now)
+            self.asked += 1
         return max(0.0, start - now)
 
     def came(self, peer_id: bytes, now: float) -> None:

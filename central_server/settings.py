@@ -5,15 +5,20 @@ A wrong value raises WrongSetting, whose one line names it. Seconds are seconds.
 
 import ipaddress
 import logging
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from central_server.connections import ConnectionLimits, TlsFiles
+from central_server.people import AccountTerms
 from protos.addresses import Network
-from protos.settings import Asked, lies_open
+from protos.logs import FORMATS
+from protos.network_key import ADVICE, weakness
+from protos.settings import Asked, lies_open, metrics_refusal, metrics_warnings
 
 _DEFAULT_LISTEN = "127.0.0.1:51015"
-_MIN_KEY_BYTES = 32
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -34,8 +39,19 @@ class Settings:
     grace_seconds: float
     allowed_networks: tuple[Network, ...]
     max_files_per_peer: int
+    accounts: AccountTerms | None
+    ca_file: str | None
+    tls: TlsFiles | None
+    limits: ConnectionLimits
     log_level: str
+    log_format: str
+    metrics_listen: tuple[str, int] | None
     warnings: tuple[str, ...]
+
+    @property
+    def accounts_store(self) -> Path:
+        """Where accounts are kept."""
+        return self.state_dir / "accounts.sqlite"
 
     @property
     def on_loopback(self) -> bool:
@@ -51,6 +67,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     state_dir = _state_dir(environment)
     lease = _number(environment, "LOCATOR_LEASE_SECONDS", 30.0, 1.0, 3600.0)
     network_key = _network_key(environment)
+    tls = _tls(environment)
+    metrics = _metrics_listen(environment)
     if network_key is None and not _is_loopback(host) and not is_open:
         raise WrongSetting(
             f"LOCATOR_LISTEN is {host}, which other machines can reach: set LOCATOR_NETWORK_KEY_FILE, "
@@ -66,8 +84,15 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         grace_seconds=_number(environment, "LOCATOR_GRACE_SECONDS", lease, 0.0, 3600.0),
         allowed_networks=_networks(environment.get("LOCATOR_ALLOWED_NETWORKS", "")),
         max_files_per_peer=int(_number(environment, "LOCATOR_MAX_FILES_PER_PEER", 1_000_000, 1, 100_000_000)),
+        accounts=_accounts(environment, encrypted=tls is not None or _is_loopback(host)),
+        tls=tls,
+        ca_file=None if (ca_file := _file(environment, "LOCATOR_CA_FILE")) is None else str(ca_file),
+        limits=_limits(environment),
         log_level=_log_level(environment),
-        warnings=(*_open_secrets(environment), *asked.unknown("LOCATOR_")),  # the last: by now all settings were read
+        log_format=_log_format(environment),
+        metrics_listen=metrics,
+        # The last: by now all settings were read.
+        warnings=(*_open_secrets(environment), *_shown(metrics), *asked.unknown("LOCATOR_")),
     )
 
 
@@ -118,15 +143,90 @@ def _network_key(environment: Mapping[str, str]) -> bytes | None:
     if not text and not file:
         return None
     key = (text or "").strip().encode()
-    if len(key) < _MIN_KEY_BYTES:
+    if weak := weakness(key):
         name = "LOCATOR_NETWORK_KEY_FILE" if file else "LOCATOR_NETWORK_KEY"
-        raise WrongSetting(f"{name} gives a key of {len(key)} bytes: it should have {_MIN_KEY_BYTES} or more")
+        raise WrongSetting(f"{name} gives a key that {weak}: {ADVICE}")
     return key
 
 
 def _open_secrets(environment: Mapping[str, str]) -> list[str]:
-    file = environment.get("LOCATOR_NETWORK_KEY_FILE")
-    return lies_open("LOCATOR_NETWORK_KEY_FILE", Path(file)) if file else []
+    files = [(name, environment.get(name)) for name in ("LOCATOR_NETWORK_KEY_FILE", "LOCATOR_TLS_KEY")]
+    return [line for name, file in files if file for line in lies_open(name, Path(file))]
+
+
+def _tls(environment: Mapping[str, str]) -> TlsFiles | None:
+    """Certificate and key, or neither; a CA for clients only beside them."""
+    certificate, key = _file(environment, "LOCATOR_TLS_CERT"), _file(environment, "LOCATOR_TLS_KEY")
+    client_ca = _file(environment, "LOCATOR_TLS_CLIENT_CA")
+    if certificate is not None and key is not None:
+        return TlsFiles(certificate, key, client_ca)
+    if certificate is not None or key is not None or client_ca is not None:
+        raise WrongSetting("TLS needs both LOCATOR_TLS_CERT and LOCATOR_TLS_KEY")
+    return None
+
+
+def _accounts(environment: Mapping[str, str], *, encrypted: bool) -> AccountTerms | None:
+    """None: off. All are read, so that a wrong one is told before accounts are turned on."""
+    is_on = _choice(environment, "LOCATOR_ACCOUNTS", ("off", "on")) == "on"
+    is_open = _choice(environment, "LOCATOR_SIGNUP", ("closed", "open")) == "open"
+    hours = _number(environment, "LOCATOR_SESSION_HOURS", 168.0, 0.01, 24 * 366.0)
+    if is_on and not encrypted:
+        raise WrongSetting(
+            "LOCATOR_ACCOUNTS is on: passwords would travel unencrypted; off loopback it needs LOCATOR_TLS_CERT and "
+            "LOCATOR_TLS_KEY (central-server certs makes them)"
+        )
+    return AccountTerms(is_open, 3600 * hours) if is_on else None
+
+
+def _choice(environment: Mapping[str, str], name: str, words: tuple[str, str]) -> str:
+    """One of the two; the first is the default."""
+    word = (environment.get(name) or words[0]).lower()
+    if word not in words:
+        raise WrongSetting(f"{name} is {environment.get(name)!r}: it should be {words[0]} or {words[1]}")
+    return word
+
+
+def _file(environment: Mapping[str, str], name: str) -> Path | None:
+    text = environment.get(name)
+    if text and ("\0" in text or not os.access(Path(text).expanduser(), os.R_OK)):
+        raise WrongSetting(f"{name} is {text!r}, which cannot be read")
+    return Path(text).expanduser() if text else None
+
+
+def _limits(environment: Mapping[str, str]) -> ConnectionLimits:
+    usual = ConnectionLimits()
+
+    def seconds(name: str, default: float, least: float) -> float:
+        return _number(environment, name, default, least, 7 * 24 * 3600.0)
+
+    limits = ConnectionLimits(
+        message_bytes=_size(environment, "LOCATOR_MAX_MESSAGE", usual.message_bytes, 1 << 16, 1 << 28),
+        metadata_bytes=_size(environment, "LOCATOR_MAX_METADATA", usual.metadata_bytes, 4 << 10, 1 << 20),
+        streams=int(_number(environment, "LOCATOR_MAX_STREAMS", usual.streams, 1, 10_000)),
+        calls=int(_number(environment, "LOCATOR_MAX_CALLS", usual.calls, 1, 1_000_000)),
+        connections=int(_number(environment, "LOCATOR_MAX_CONNECTIONS", usual.connections, 1, 1_000_000)),
+        unasked_bytes=_size(environment, "LOCATOR_MAX_UNASKED", usual.unasked_bytes, 1 << 20, 1 << 30),
+        ping_seconds=seconds("LOCATOR_MIN_PING_SECONDS", usual.ping_seconds, 0.0),
+        ping_strikes=int(_number(environment, "LOCATOR_PING_STRIKES", usual.ping_strikes, 1, 1000)),
+        idle_seconds=seconds("LOCATOR_CONNECTION_IDLE_SECONDS", usual.idle_seconds, 1.0),
+        age_seconds=seconds("LOCATOR_CONNECTION_AGE_SECONDS", usual.age_seconds, 1.0),
+        age_grace_seconds=seconds("LOCATOR_CONNECTION_GRACE_SECONDS", usual.age_grace_seconds, 0.0),
+    )
+    if limits.unasked_bytes < limits.message_bytes:
+        raise WrongSetting("LOCATOR_MAX_UNASKED is less than LOCATOR_MAX_MESSAGE: a first message would be cut off")
+    return limits
+
+
+def _size(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """Bytes, also like 64K or 4M."""
+    text = environment.get(name)
+    if not text:
+        return default
+    match = re.fullmatch(r"(\d{1,12})([KMG]?)(?:i?B)?", text)
+    size = int(match[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[match[2]] if match else -1
+    if not least <= size <= most:
+        raise WrongSetting(f"{name} is {text!r}: it should be from {least} to {most} bytes, like {default >> 10}K")
+    return size
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
@@ -162,3 +262,25 @@ def _log_level(environment: Mapping[str, str]) -> str:
     if level not in _LEVELS or not isinstance(logging.getLevelName(level), int):
         raise WrongSetting(f"LOCATOR_LOG_LEVEL is {level!r}: it should be one of {', '.join(_LEVELS)}")
     return level
+
+
+def _log_format(environment: Mapping[str, str]) -> str:
+    form = (environment.get("LOCATOR_LOG_FORMAT") or "auto").lower()
+    if form not in FORMATS:
+        raise WrongSetting(f"LOCATOR_LOG_FORMAT is {form!r}: it should be one of {', '.join(FORMATS)}")
+    return form
+
+
+def _metrics_listen(environment: Mapping[str, str]) -> tuple[str, int] | None:
+    text = environment.get("LOCATOR_METRICS_LISTEN")
+    if not text or text == "off":
+        return None
+    host, port = _address("LOCATOR_METRICS_LISTEN", text)
+    why = metrics_refusal(host)
+    if why is not None:
+        raise WrongSetting(f"LOCATOR_METRICS_LISTEN: {why}")
+    return host, port
+
+
+def _shown(metrics: tuple[str, int] | None) -> list[str]:
+    return metrics_warnings("LOCATOR_METRICS_LISTEN", metrics[0]) if metrics else []

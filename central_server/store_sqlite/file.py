@@ -90,6 +90,8 @@ def suspicion(path: Path) -> Path:
 
 
 def _open(path: Path, version: int, upgrades: Mapping[int, str]) -> sqlite3.Connection:
+    # What a network shares is not for everybody on this machine; SQLite's other files take this mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = connect(path)
     try:
         _prepare(connection, path, version, upgrades)
@@ -108,7 +110,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, version: int, upgrades:
             f"the store {path} was made by a newer central server (schema {found}, this one knows {version}): "
             "update this one, or give it another LOCATOR_STORE"
         )
-    _look_for_damage(connection)
+    look_for_damage(connection)
     if found == 0:
         schema = files("central_server.store_sqlite").joinpath("schema.sql").read_text("utf-8")
         _run(connection, schema, version)
@@ -123,7 +125,7 @@ def _run(connection: sqlite3.Connection, script: str, version: int) -> None:
     connection.executescript(f"BEGIN IMMEDIATE; {script}\n; PRAGMA user_version = {version}; COMMIT;")
 
 
-def _look_for_damage(connection: sqlite3.Connection) -> None:
+def look_for_damage(connection: sqlite3.Connection) -> None:
     """Raise what SQLite raises for a broken file. A large file is only looked at for a while."""
     ends = time.monotonic() + _CHECK_SECONDS
     connection.set_progress_handler(lambda: int(time.monotonic() > ends), 100_000)

@@ -25,7 +25,7 @@ from central_server.store_sqlite import batches, file, peers, sweep
 from central_server.store_sqlite.lookups import Lookups
 from central_server.store_sqlite.peers import Mirror, PeerRow
 from central_server.store_sqlite.searches import Searches
-from central_server.store_sqlite.writer import Writer, unavailable
+from central_server.store_sqlite.writer import Writer, Written, unavailable
 
 _QUERIES_A_TURN = 16
 
@@ -47,6 +47,10 @@ class SQLiteStore:
             os.close(self._lock)
             raise
         self._writer = Writer(writing, path)
+
+    def writing(self) -> tuple[int, Written]:
+        """How many writes wait, and what was written so far."""
+        return self._writer.waiting, self._writer.written
 
     async def register(self, peer_id: bytes, said: Registration, lease: Lease, reachable: bool) -> Member:
         """See Store."""

@@ -9,7 +9,9 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -47,6 +49,15 @@ class _Job(Generic[_T]):
             self.future.set_result(self.result)  # type: ignore[arg-type]  # as above
 
 
+@dataclass(slots=True)
+class Written:
+    """What a writer has written since it was made, for whoever watches. `seconds`: that the groups took in all."""
+
+    jobs: int = 0
+    groups: int = 0
+    seconds: float = 0.0
+
+
 class Writer:
     """Owns the connection that writes. Made and called on the event loop."""
 
@@ -58,6 +69,7 @@ class Writer:
         self._checkpoints = Checkpoints(path)
         self._path = path
         self._loop = asyncio.get_running_loop()
+        self.written = Written()  # changed by the thread alone
         # Any: jobs of all result types wait in one queue.
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -81,7 +93,7 @@ class Writer:
 
     def _run(self) -> None:
         while (group := self._next_group()) is not None:
-            self._write_group(group)
+            self._write_and_count(group)
             self._checkpoints.due()
             self._loop.call_soon_threadsafe(_finish, group)
 
@@ -98,6 +110,18 @@ class Writer:
                 break
             group.append(job)
         return group
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait, about."""
+        return self._jobs.qsize()
+
+    def _write_and_count(self, group: list[_Job[Any]]) -> None:
+        began = time.monotonic()
+        self._write_group(group)
+        self.written.jobs += len(group)
+        self.written.groups += 1
+        self.written.seconds += time.monotonic() - began
 
     def _write_group(self, group: list[_Job[Any]]) -> None:
         try:

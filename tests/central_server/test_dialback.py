@@ -1,9 +1,11 @@
 """The dial-back, to real servers."""
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -48,9 +50,30 @@ def test_what_failed_is_said_in_words(peer: PeerDouble) -> None:
         unused.bind(("127.0.0.1", 0))
         why = dial(peer, f"http://127.0.0.1:{unused.getsockname()[1]}")
     assert why is not None
-    assert why.startswith("http://127.0.0.1:") and "refused" in why and "PSERVER_ADVERTISE_URL" in why
+    assert why.startswith("http://127.0.0.1:") and "refused the connection" in why and "PSERVER_ADVERTISE_URL" in why
     why = dial(peer, "http://no-such-host.invalid:8001")
-    assert why is not None and "no-such-host.invalid" in why
+    assert why is not None and "no-such-host.invalid:8001 is a name that the locator cannot resolve" in why
+
+
+def test_what_a_name_resolved_to_is_said(peer: PeerDouble) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        why = dial(peer, f"http://localhost:{unused.getsockname()[1]}")
+    assert why is not None and "(resolved to 127.0.0.1" in why, why
+
+
+def test_an_address_that_drops_what_comes_timed_out(peer: PeerDouble) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        where = full.getsockname()
+        with contextlib.ExitStack() as waiting:  # its queue is full: what else comes is dropped, as a firewall does
+            for _ in range(3):
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(where)
+            why = dial(peer, f"http://127.0.0.1:{where[1]}")
+    assert why is not None and "timed out" in why
 
 
 @pytest.mark.parametrize(
@@ -124,3 +147,32 @@ def test_a_server_that_says_nothing_is_given_up(peer: PeerDouble, monkeypatch: p
         why = dial(peer, f"http://127.0.0.1:{silent.getsockname()[1]}")
         assert why is not None and "did not answer within 0.2 seconds" in why
         assert time.monotonic() - began < 2.0
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_server_that_drips_does_not_keep_a_thread(
+    peer: PeerDouble, monkeypatch: pytest.MonkeyPatch, head: bytes
+) -> None:
+    monkeypatch.setattr(module, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(module, "_TURN_SECONDS", 0.3)
+    left = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as dripping:
+        thread = threading.Thread(target=_drip, args=(dripping, head, left))
+        thread.start()
+        why = dial(peer, f"http://127.0.0.1:{dripping.getsockname()[1]}")
+        assert left.wait(10), "the locator hung up while bytes still came"
+        thread.join()
+    assert why is not None
+
+
+def _drip(listening: socket.socket, head: bytes, left: threading.Event) -> None:
+    """A byte every now and then until the other side leaves; at most 20 s."""
+    with listening.accept()[0] as taken:
+        taken.sendall(head)
+        for _ in range(400):
+            try:
+                taken.sendall(b"x")
+            except OSError:
+                left.set()
+                return
+            time.sleep(0.05)

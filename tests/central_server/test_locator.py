@@ -151,6 +151,7 @@ async def test_a_peer_that_nobody_can_reach_is_told_so_and_is_in_no_answer() -> 
     why = None
     again = await rules.register(peer_id("ann"), said("ann", (epoch("ann"), 1)), NOW + 1)
     assert again.unreachable_why is None
+    assert (rules.tally.registrations, rules.tally.unreachable) == (2, 1)
     assert await who_has(rules, "a", NOW + 1) == {"ann"}
 
 

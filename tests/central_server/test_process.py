@@ -55,7 +55,8 @@ class Process:
 def run(folder: Path, settings: dict[str, str], *arguments: str) -> "subprocess.Popen[str]":
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOCATOR_")}
     command = [sys.executable, "-W", "error", "-m", "central_server", *arguments]
-    environment = {**kept, "HOME": str(folder), "PYTHONPATH": str(Path(__file__).parents[2]), **settings}
+    environment = {**kept, "HOME": str(folder), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment |= {"LOCATOR_LOG_FORMAT": "text", **settings}
     return subprocess.Popen(
         command, env=environment, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -188,3 +189,11 @@ def test_it_says_its_version(tmp_path: Path) -> None:
     process = run(tmp_path, {}, "--version")
     said, _ = process.communicate(timeout=START_SECONDS)
     assert process.returncode == 0 and said.startswith("central-server ")
+
+
+def test_it_takes_as_many_descriptors_as_it_may(tmp_path: Path) -> None:
+    limits = "(256, resource.getrlimit(resource.RLIMIT_NOFILE)[1])"
+    lines = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, {limits})\n"
+    lines += "from central_server.__main__ import tune; tune(); print(*resource.getrlimit(resource.RLIMIT_NOFILE))"
+    said = subprocess.check_output([sys.executable, "-c", lines], cwd=Path(__file__).parents[2], text=True).split()
+    assert said[0] == said[1]

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from central_server.people import AccountTerms
 from central_server.settings import WrongSetting, read_settings
 
 HOME = {"HOME": "/home/ann"}
-KEY = "k" * 32
+KEY = "never-guessed-0123456789-by-nobody"
 
 
 def test_defaults_suit_one_machine() -> None:
@@ -109,3 +110,39 @@ def test_a_key_that_every_user_can_read_is_told(tmp_path: Path) -> None:
     assert "LOCATOR_NETWORK_KEY_FILE" in line and str(path) in line and KEY not in line
     path.chmod(0o600)
     assert read_settings({**HOME, "LOCATOR_NETWORK_KEY_FILE": str(path)}).warnings == ()
+
+
+@pytest.mark.parametrize("key", ["x" * 64, "changeme" * 8, "0123456789abcdef" * 4])
+def test_a_weak_key_is_refused_and_not_told(key: str) -> None:
+    with pytest.raises(WrongSetting, match=r"LOCATOR_NETWORK_KEY gives a key that .*keygen") as caught:
+        read_settings({**HOME, "LOCATOR_NETWORK_KEY": key})
+    assert key not in str(caught.value)
+
+
+def test_accounts_are_off_unless_they_are_turned_on() -> None:
+    assert read_settings(HOME).accounts is None
+    accounts = read_settings({**HOME, "LOCATOR_ACCOUNTS": "on"}).accounts
+    assert accounts == AccountTerms(open_signup=False, session_seconds=7 * 24 * 3600)
+    settings = read_settings({**HOME, "LOCATOR_ACCOUNTS": "ON", "LOCATOR_SIGNUP": "open", "LOCATOR_SESSION_HOURS": "2"})
+    assert settings.accounts == AccountTerms(open_signup=True, session_seconds=7200)
+    assert settings.accounts_store == settings.state_dir / "accounts.sqlite"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("LOCATOR_ACCOUNTS", "1"), ("LOCATOR_SIGNUP", "yes"), ("LOCATOR_SESSION_HOURS", "0")]
+)
+def test_a_wrong_word_about_accounts_is_named_also_while_they_are_off(name: str, value: str) -> None:
+    with pytest.raises(WrongSetting, match=name):
+        read_settings({**HOME, name: value})
+
+
+def test_accounts_off_loopback_need_tls(tmp_path: Path) -> None:
+    asked = {**HOME, "LOCATOR_LISTEN": "0.0.0.0:1", "LOCATOR_NETWORK_KEY": KEY, "LOCATOR_ACCOUNTS": "on"}
+    with pytest.raises(WrongSetting, match="LOCATOR_TLS_CERT"):
+        read_settings(asked)
+    for name in ("cert", "key"):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(0o600)
+    tls = {"LOCATOR_TLS_CERT": str(tmp_path / "cert"), "LOCATOR_TLS_KEY": str(tmp_path / "key")}
+    assert read_settings({**asked, **tls}).accounts is not None
+    assert read_settings({**asked, "LOCATOR_LISTEN": "[::1]:1"}).accounts is not None

@@ -289,3 +289,12 @@ def test_nothing_is_logged_when_a_store_is_made(tmp_path: Path, caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         asyncio.run(make())
     assert caplog.text == ""
+
+
+async def test_others_on_this_machine_cannot_read_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    store = SQLiteStore(tmp_path / "locator.sqlite", revived_until=NOW)
+    await store.register(peer_id("ann"), said("ann"), lease(), reachable=True)
+    modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.iterdir()}
+    await store.close()
+    assert len(modes) > 1 and set(modes.values()) == {0}
