@@ -104,6 +104,10 @@ class Database:
         return connection
 
     def _open_checked(self, versions: Sequence[str]) -> sqlite3.Connection:
+        try:
+            self._path.touch(mode=0o600)  # for its owner only, whatever the folder says; its other files follow
+        except OSError as error:
+            raise Unavailable(f"{self._path} cannot be used ({error.strerror})") from error
         connection = self._connect()
         try:
             connection.execute("PRAGMA journal_mode = WAL")

@@ -13,6 +13,7 @@ from pserver.model import Unavailable
 
 KEY_FILE = "peer.key"
 CLIENT_TOKEN_FILE = "client-token"  # noqa: S105  # the name of a file
+ACCOUNTS_ON_FILE = "accounts-on"  # a mark: the locator said so last
 LOCK_FILE = "lock"
 
 
@@ -44,6 +45,17 @@ class StateFolder:
             _write_durably(path, make)
         return path.read_bytes()
 
+    def marked(self, name: str) -> bool:
+        """Whether the mark `name` was set."""
+        return (self.path / name).exists()
+
+    def mark(self, name: str, on: bool) -> None:
+        """Set the mark `name` (an empty file), or remove it. OSError."""
+        if on:
+            (self.path / name).touch(mode=0o600)
+        else:
+            (self.path / name).unlink(missing_ok=True)
+
 
 class Identity:
     """This peer's key, id, and the tokens it makes."""
@@ -60,6 +72,21 @@ class Identity:
             raise Unavailable(f"{state.path} does not hold the keys of a peer; move it away to get new ones")
         self.issuer = Issuer(key, network_key)
         self.peer_id = self.issuer.peer_id
+
+
+def forget_identity(state: StateFolder) -> bool:
+    """Put the key and the client token of a stopped peer aside (`*.old`); its next start makes others.
+
+    False if there was no key. What it shares and what it was downloading stays. Unavailable if that cannot be done.
+    """
+    try:
+        had = (state.path / KEY_FILE).exists()
+        for name in (KEY_FILE, CLIENT_TOKEN_FILE):
+            if (state.path / name).exists():
+                (state.path / name).rename(state.path / f"{name}.old")
+    except OSError as error:
+        raise Unavailable(f"the keys in {state.path} cannot be put aside: {error.strerror}") from error
+    return had
 
 
 def _new_key() -> bytes:

@@ -4,9 +4,13 @@ from dataclasses import dataclass, field
 
 
 class PServerError(Exception):
-    """Something went wrong."""
+    """Something went wrong. `code`: a finer word for programs than the class's own, where there is one."""
 
     code = "error"
+
+    def __init__(self, message: str = "", code: str | None = None) -> None:
+        super().__init__(*([message] if message else []))
+        self.code = code or type(self).code
 
 
 class InvalidRequest(PServerError):
@@ -27,8 +31,7 @@ class Conflict(PServerError):
     code = "conflict"
 
     def __init__(self, message: str, code: str | None = None, choices: object = None) -> None:
-        super().__init__(message)
-        self.code = code or type(self).code  # "ambiguous": choose one of `choices`; "changed": the file changed
+        super().__init__(message, code)  # "ambiguous": choose one of `choices`; "changed": the file changed
         self.choices = choices
 
 
@@ -44,10 +47,32 @@ class Refused(PServerError):
     code = "refused"
 
 
+class LoginNeeded(PServerError):
+    """Log in first: this network has accounts."""
+
+    code = "login_required"
+
+
 class Unavailable(PServerError):
     """Another peer, the locator or the share cannot be reached now; try again later."""
 
     code = "unavailable"
+
+
+class TooMany(Unavailable):
+    """That is more at once than one may ask for; try again later."""
+
+    code = "too-many"
+
+
+class SlowDown(TooMany):
+    """Too many tries; `seconds`: wait this long before the next."""
+
+    code = "slow_down"
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class Replaced(PServerError):
@@ -195,13 +220,17 @@ class LookupAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A file that another peer would have this one hold. `url`: the base of the offering peer's API."""
+    """A file that another peer would have this one hold. `url`: the base of the offering peer's API.
+
+    `grant`: the locator's word that a person may (protos/grants.py), where accounts are on.
+    """
 
     file_id: bytes
     size: int
     name: str
     sha256: bytes
     url: str
+    grant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

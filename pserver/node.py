@@ -17,6 +17,7 @@ from pserver.disk.small import read_small
 from pserver.exchange.download import Downloads
 from pserver.exchange.links import Links
 from pserver.exchange.offers import Offers
+from pserver.exchange.placements import Placements
 from pserver.exchange.resolve import Resolver
 from pserver.exchange.serving import Serving
 from pserver.exchange.transfer import Transfer, Wanted
@@ -38,9 +39,11 @@ from pserver.model import (
     TransferView,
     Unavailable,
 )
+from pserver.network.accounts import Accounts
 from pserver.network.lookup import Lookup
 from pserver.network.membership import Membership
 from pserver.network.neighbours import Neighbours
+from pserver.people import Dropped
 from pserver.pieces import SmallFile, Want, decode_manifest, piece_count_for
 from pserver.remote.locator_client import LocatorClient
 from pserver.remote.swarm_messages import SwarmNews
@@ -55,7 +58,7 @@ _PLACE_SECONDS = 5.0
 class Parts:
     """What a node is made of."""
 
-    own: Peer
+    own: Callable[[], Peer]
     version: str
     accepts_uploads: bool
     issuer: Issuer
@@ -69,6 +72,8 @@ class Parts:
     downloads: Downloads
     uploads: Uploads
     offers: Offers
+    placements: Placements
+    accounts: Accounts
     serving: Serving
     links: Links
 
@@ -80,10 +85,21 @@ class Node:
         self._parts = parts
         self._began = time.monotonic()
 
+    @property
+    def parts(self) -> Parts:
+        """What it is made of, for whoever watches."""
+        return self._parts
+
     # --- what other peers ask (PeerVerbs) -----------------------------------------------------------------------
 
     def ping(self, nonce: str, asker: str) -> str:
         return self._parts.issuer.token(asker, f"pong:{nonce}", time.time())
+
+    def not_ready(self) -> list[str]:
+        locators, scan = self._parts.membership.locators(), self._parts.scanner.status()
+        lacks_locator = bool(locators) and all(one.state != "registered" for one in locators)
+        lacks_index = not scan.scanned or scan.error is not None
+        return [what for what, lacks in (("locator", lacks_locator), ("index", lacks_index)) if lacks]
 
     def relay(self, request: LookupRequest, asker: str) -> LookupAnswer:
         return self._parts.lookup.relay(request, asker)
@@ -145,7 +161,7 @@ class Node:
         parts = self._parts
         reachable = parts.membership.reachable()
         return StatusView(
-            peer=parts.own,
+            peer=parts.own(),
             version=parts.version,
             uptime_seconds=time.monotonic() - self._began,
             reachable=(reachable.ok, reachable.why),
@@ -182,6 +198,15 @@ class Node:
         file = self._own_file(name)
         self._parts.share.folder.remove(file.raw_name)
         self._parts.share.forget([file.name])
+        self._parts.placements.forget(file.file_id, file.name)
+
+    def remove_everywhere(self, name: str, session: str | None) -> Dropped:
+        dropped = self._drop(self._own_file(name).file_id, session)
+        self.remove(name)
+        return replace(dropped, removed=True)
+
+    def drop(self, what: str, session: str | None) -> Dropped:
+        return self._drop(self._parts.resolver.file_id(what), session)
 
     def open_content(self, name: str) -> OpenedFile:
         return self._open(self._own_file(name))
@@ -191,15 +216,17 @@ class Node:
         started = self._parts.downloads.start(order.label, order.wanted, hints=order.hints, tree=order.tree)
         return self.transfer(started.id)
 
-    def start_upload(self, name: str, to: tuple[str, ...], replicas: int | None) -> TransferView:
+    def start_upload(
+        self, name: str, to: tuple[str, ...], replicas: int | None, session: str | None = None
+    ) -> TransferView:
         file = self._own_file(name)
         targets = [self._parts.resolver.peer(one) for one in dict.fromkeys(to)]
-        if any(target.peer_id == self._parts.own.peer_id for target in targets):
+        if any(target.peer_id == self._parts.own().peer_id for target in targets):
             raise InvalidRequest(f"'{name}' is on this peer already: name another one")
         wanted = len(targets) or replicas or 1
         if wanted > _MAX_REPLICAS:
             raise InvalidRequest(f"at most {_MAX_REPLICAS} peers can be asked to hold a file at once")
-        return self.transfer(self._parts.uploads.start(file, targets, wanted).id)
+        return self.transfer(self._parts.uploads.start(file, targets, wanted, session).id)
 
     def link(self, what: str, seconds: int, choose: str | None) -> LinkView:
         return self._parts.links.link(what, seconds, choose)
@@ -221,17 +248,17 @@ class Node:
             self._parts.downloads.pause(transfer_id)
         return self.transfer(transfer_id)
 
-    def resume(self, transfer_id: str) -> TransferView:
+    def resume(self, transfer_id: str, session: str | None = None) -> TransferView:
         transfer = self._parts.transfers.get(transfer_id)
         if transfer.kind == "upload":
-            self._parts.uploads.resume(transfer)
+            self._parts.uploads.resume(transfer, session)
         else:
             self._parts.downloads.resume(transfer_id)
         return self.transfer(transfer_id)
 
     def cancel(self, transfer_id: str) -> None:
         transfer = self._parts.transfers.get(transfer_id)
-        if transfer.kind == "upload" and transfer.state in {"queued", "running"}:
+        if transfer.kind == "upload" and transfer.state in {"queued", "running", "paused"}:
             self._parts.uploads.cancel(transfer)
         else:
             self._parts.downloads.cancel(transfer_id)
@@ -246,6 +273,11 @@ class Node:
         if self._parts.scanner.is_pending(name):
             raise Conflict(f"'{name}' is being indexed", "hashing")
         raise NotFound(f"there is no '{name}' in this peer's share")
+
+    def _drop(self, file_id: bytes, session: str | None) -> Dropped:
+        if session is None:
+            raise NotFound("there are no accounts here: nobody knows who placed what", "no_accounts")
+        return self._parts.accounts.drop_placed(session, file_id)
 
     def _open(self, file: SharedFile) -> OpenedFile:
         sha256 = file.sha256 if file.sha256_checked else None

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from protos.addresses import Network, check_url
-from protos.settings import Asked, lies_open
+from protos.logs import FORMATS
+from protos.network_key import ADVICE, weakness
+from protos.settings import Asked, lies_open, metrics_refusal, metrics_warnings
+from pserver.bounds import Bounds, read_bounds
 
-MIN_KEY_BYTES = 32
 _NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,64}")
 _PEER_ID = re.compile(r"[0-9a-f]{64}")
 _TRUE = {"1": True, "on": True, "true": True, "yes": True, "0": False, "off": False, "false": False, "no": False}
+_MAX_GRACE_SECONDS = 7 * 24 * 3600
 _RATE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _T = TypeVar("_T")
 
@@ -25,8 +28,17 @@ class WrongSetting(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class LocatorTls:
+    """PEM files: the CA that every locator's certificate must be of, and what this peer shows if it is asked."""
+
+    ca: str
+    certificate: str | None
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """All of a peer's settings. Sizes in bytes, rates in bytes a second; (host, port) for addresses.
+    """All of a peer's settings. Sizes in bytes, rates in bytes a second, times in seconds; (host, port) for addresses.
 
     `warnings`: what the person should be told at the start, a line each.
     """
@@ -39,15 +51,21 @@ class Settings:
     neighbours: tuple[str, ...]
     share_dir: Path
     state_dir: Path
+    client_dir: Path | None
     network_key: bytes | None
     accept_uploads: bool
     upload_rate: int | None
     download_rate: int | None
     keep_free_bytes: int
+    bounds: Bounds
     allowed_networks: tuple[Network, ...]
     client_hosts: tuple[str, ...]
     ca_file: str | None
+    locator_tls: LocatorTls | None
+    session_grace: float
     log_level: str
+    log_format: str
+    metrics_listen: tuple[str, int] | None
     warnings: tuple[str, ...]
 
     @property
@@ -69,15 +87,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         neighbours=read.value("PSERVER_NEIGHBOURS", "", _neighbours),
         share_dir=read.value("PSERVER_SHARE_DIR", "~/Share", _path),
         state_dir=read.value("PSERVER_STATE_DIR", str(default_state_dir(environment)), _path),
+        client_dir=read.value("PSERVER_CLIENT_DIR", "", lambda text: _path(text) if text else None),
         network_key=read.secret("PSERVER_NETWORK_KEY"),
         accept_uploads=read.value("PSERVER_ACCEPT_UPLOADS", "on", _switch),
         upload_rate=read.value("PSERVER_UPLOAD_RATE", "", _rate),
         download_rate=read.value("PSERVER_DOWNLOAD_RATE", "", _rate),
         keep_free_bytes=read.value("PSERVER_KEEP_FREE", "256M", _size),
+        bounds=read_bounds(read.value, _size),
         allowed_networks=read.value("PSERVER_ALLOWED_NETWORKS", "", _networks),
         client_hosts=read.value("PSERVER_CLIENT_HOSTS", "", _words),
         ca_file=read.value("PSERVER_CA_FILE", "", _readable),
+        locator_tls=_locator_tls(read),
+        session_grace=read.value("PSERVER_SESSION_GRACE", "3600", _seconds),
         log_level=read.value("PSERVER_LOG_LEVEL", "info", _log_level),
+        log_format=read.value("PSERVER_LOG_FORMAT", "auto", _log_format),
+        metrics_listen=read.metrics("PSERVER_METRICS_LISTEN"),
         warnings=read.warnings(),  # the last: by now all settings were read
     )
     if settings.network_key is None and not settings.on_loopback and not is_open:
@@ -117,7 +141,7 @@ class _Reader:
         self._open: list[str] = []
 
     def warnings(self) -> tuple[str, ...]:
-        """What should be told, once everything was read: names that are none, secrets that lie open."""
+        """What should be told, once everything was read: names that are none, what lies open."""
         return (*self._environment.unknown("PSERVER_"), *self._open)
 
     def value(self, name: str, default: str, parse: Callable[[str], _T]) -> _T:
@@ -126,6 +150,18 @@ class _Reader:
             return parse(text)
         except (ValueError, OSError) as error:
             raise WrongSetting(f"{name}: {error}") from None
+
+    def metrics(self, name: str) -> tuple[str, int] | None:
+        """Where metrics are shown; whoever shows them to all is told."""
+        where = self.value(name, "", _metrics_listen)
+        self._open += metrics_warnings(name, where[0]) if where else []
+        return where
+
+    def private(self, name: str) -> str | None:
+        """The path of a file that nobody else should read."""
+        path = self.value(name, "", _readable)
+        self._open += lies_open(name, Path(path)) if path else []
+        return path
 
     def secret(self, name: str) -> bytes | None:
         """The secret in NAME, or in the file that NAME_FILE names."""
@@ -138,9 +174,23 @@ class _Reader:
                 raise WrongSetting(f"{name}_FILE: cannot read {path}: {error}") from None
         if not text and not path:
             return None
-        if len(text.encode()) < MIN_KEY_BYTES:
-            raise WrongSetting(f"{name}: a key has at least {MIN_KEY_BYTES} bytes, like those of: openssl rand -hex 32")
+        if weak := weakness(text.encode()):
+            raise WrongSetting(f"{name} gives a key that {weak}: {ADVICE}")
         return text.encode()
+
+
+def _locator_tls(read: _Reader) -> LocatorTls | None:
+    """TLS to the locators is on when their CA is named, and then for all of them: nothing falls back to plain text."""
+    ca = read.value("PSERVER_LOCATOR_CA", "", _certificates)
+    certificate = read.value("PSERVER_LOCATOR_CERT", "", _certificates)
+    key = read.private("PSERVER_LOCATOR_KEY")
+    if (certificate is None) != (key is None):
+        raise WrongSetting("PSERVER_LOCATOR_CERT and PSERVER_LOCATOR_KEY: each needs the other")
+    if ca is not None:
+        return LocatorTls(ca, certificate, key)
+    if certificate is not None:
+        raise WrongSetting("PSERVER_LOCATOR_CERT: name the locators' CA too, in PSERVER_LOCATOR_CA")
+    return None
 
 
 def _name(text: str) -> str:
@@ -188,6 +238,12 @@ def _switch(text: str) -> bool:
     return _TRUE[text.lower()]
 
 
+def _seconds(text: str) -> float:
+    if not text.isascii() or not text.isdigit() or int(text) > _MAX_GRACE_SECONDS:
+        raise ValueError(f"should be a number of seconds, at most {_MAX_GRACE_SECONDS}")
+    return float(text)
+
+
 def _size(text: str) -> int:
     match = re.fullmatch(r"(\d{1,15})([KMG]?)(?:i?B)?", text)
     if match is None:
@@ -217,7 +273,31 @@ def _readable(text: str) -> str | None:
     return str(path)
 
 
+def _certificates(text: str) -> str | None:
+    """A file with certificates: gRPC would say nothing of one that has none."""
+    path = _readable(text)
+    if path is not None and b"-----BEGIN CERTIFICATE-----" not in Path(path).read_bytes():
+        raise ValueError(f"{path} holds no certificate in PEM")
+    return path
+
+
 def _log_level(text: str) -> str:
     if text.lower() not in {"debug", "info", "warning", "error"}:
         raise ValueError("should be debug, info, warning or error")
     return text.upper()
+
+
+def _log_format(text: str) -> str:
+    if text.lower() not in FORMATS:
+        raise ValueError(f"should be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    return text.lower()
+
+
+def _metrics_listen(text: str) -> tuple[str, int] | None:
+    if text in {"", "off"}:
+        return None
+    host, port = host_and_port(text)
+    why = metrics_refusal(host)
+    if why is not None:
+        raise ValueError(why)
+    return host, port

@@ -12,7 +12,10 @@ from flask import Request, g, request
 from protos.links import Link, LinkVerifier
 from protos.tokens import Claims, InvalidToken, Verifier
 from pserver.api.problems import Problem
+from pserver.api.verbs import PeopleVerbs
 from pserver.api.web import SAFE_METHODS
+from pserver.model import LoginNeeded
+from pserver.people import OWNER, Caller, is_session
 
 Guard = Callable[[], None]
 OPENAPI = "openapi.spec"  # the endpoint that APIFlask gives /openapi.json
@@ -61,9 +64,10 @@ def linked() -> Link:
     return link
 
 
-def client_guard(token: str, hosts: Iterable[str], public: frozenset[str]) -> Guard:
-    """The guard of the client API: Host, then Origin, then the person's token.
+def client_guard(token: str, people: PeopleVerbs, hosts: Iterable[str], public: frozenset[str]) -> Guard:
+    """The guard of the client API: Host, then Origin, then the person: a session, or the client token.
 
+    Who it is says `caller()`. While accounts are in force only a session will do, else the client token will.
     `hosts`: the values of Host that are meant for this listener, "127.0.0.1:8101". A page from elsewhere that a
     browser on this machine shows can send requests here, but neither with such a Host (after DNS rebinding) nor
     with such an Origin, nor does it know the token.
@@ -77,15 +81,32 @@ def client_guard(token: str, hosts: Iterable[str], public: frozenset[str]) -> Gu
         _check_origin(request, origins)
         if request.endpoint is None or request.endpoint in public:
             return
-        if not hmac.compare_digest(_bearer(request).encode(), expected):
+        shown = _bearer(request, people)
+        person = people.whose(shown) if is_session(shown) else None
+        if person is not None:
+            g.caller = Caller(person, shown)
+        elif people.in_force():
+            raise LoginNeeded
+        elif hmac.compare_digest(shown.encode(), expected):
+            g.caller = Caller(OWNER)
+        else:
             raise InvalidToken("the client token is not the one of this PServer")
 
     return guard
 
 
-def _bearer(asked: Request) -> str:
+def caller() -> Caller:
+    """Who sent this request to the client API."""
+    found: Caller = g.caller
+    return found
+
+
+def _bearer(asked: Request, people: PeopleVerbs | None = None) -> str:
+    """What the request shows. InvalidToken if it shows nothing; LoginNeeded where people are to log in."""
     kind, _, token = asked.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
+        if people is not None and people.in_force():
+            raise LoginNeeded
         raise InvalidToken("the request needs a token: Authorization: Bearer TOKEN")
     return token.strip()
 

@@ -1,12 +1,13 @@
 """The client API's answers: values of the model as JSON. Times are ISO 8601 in UTC, ids lower-case hex."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from protos.links import link_url
 from pserver.api.verbs import StatusView
 from pserver.digests import LinkView
+from pserver.findings import FAIL, Finding
 from pserver.model import (
     FileEntry,
     FileGroup,
@@ -20,6 +21,7 @@ from pserver.model import (
     TargetView,
     TransferView,
 )
+from pserver.people import Dropped, LoggedIn, Person
 from pserver.remote.lookup_json import entry_to_json, group_to_json, peer_info_to_json, peer_to_json
 
 Json = dict[str, object]
@@ -88,6 +90,23 @@ def offer_to_json(offer: OfferView) -> Json:
     }
 
 
+def logged_in_to_json(begun: LoggedIn) -> Json:
+    """A session that has begun."""
+    return {"session": begun.session, **person_to_json(begun.person)}
+
+
+def person_to_json(person: Person) -> Json:
+    """Who somebody is; `expires` in Unix seconds."""
+    expires = None if person.expires is None else int(person.expires)
+    return {"user": person.user, "role": person.role, "expires": expires}
+
+
+def dropped_to_json(dropped: Dropped) -> Json:
+    """Who was ordered to drop a file."""
+    present = [peer.name for peer in dropped.present]
+    return {"file_id": dropped.file_id.hex(), "ordered_present": present, "ordered_away": dropped.away}
+
+
 def status_to_json(status: StatusView) -> Json:
     """How this peer is doing."""
     ok, why = status.reachable
@@ -102,6 +121,12 @@ def status_to_json(status: StatusView) -> Json:
         "transfers": {state: status.transfers.get(state, 0) for state in ("running", "queued", "paused", "failed")},
         "accepts_uploads": status.accepts_uploads,
     }
+
+
+def findings_to_json(findings: Sequence[Finding]) -> Json:
+    """An examination: all that was looked at, and whether nothing of it fails."""
+    checks = [{"what": one.what, "state": one.state, "detail": one.detail, "advice": one.advice} for one in findings]
+    return {"healthy": all(one.state != FAIL for one in findings), "checks": checks}
 
 
 def transfer_to_json(transfer: TransferView) -> Json:

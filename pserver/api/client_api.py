@@ -3,17 +3,19 @@
 Uploads into the own share (tus) are in tus_api.py and served here too.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from apiflask import APIFlask
 from flask import Response, current_app, url_for
 
 from protos.names import check_name
-from pserver.api import schemas_in, schemas_out
-from pserver.api.access import OPENAPI, client_guard
+from pserver.api import account_api, schemas_in, schemas_out
+from pserver.api.access import OPENAPI, caller, client_guard
 from pserver.api.answers import (
+    dropped_to_json,
     files_page_to_json,
+    findings_to_json,
     groups_page_to_json,
     groups_to_json,
     link_to_json,
@@ -28,15 +30,23 @@ from pserver.api.documents import FORMS, being_made, document
 from pserver.api.openapi import CONTENT_HEADERS, errors, gives_bytes, gives_headers, gives_json
 from pserver.api.tus import TusUploads
 from pserver.api.tus_api import TUS_OPERATIONS, TUS_STATUSES, tus_routes
-from pserver.api.verbs import ClientVerbs
+from pserver.api.verbs import ClientVerbs, PeopleVerbs
 from pserver.api.web import About, answer, json_routes, make_app
 from pserver.digests import Making
+from pserver.findings import Finding
 from pserver.model import NotFound, TransferView
 from pserver.remote.lookup_json import entry_to_json
 
-PUBLIC = frozenset({"client.healthz", OPENAPI})
-_DENIED = {401: "Not this PServer's client token", 403: "A page of another origin asked", 421: "Another Host was meant"}
+Examine = Callable[[], Sequence[Finding]]
+PUBLIC = frozenset({"client.healthz", OPENAPI}) | account_api.PUBLIC
+_DENIED = {
+    401: "Not this PServer's client token; where accounts are on: no session, or it has ended (login_required)",
+    403: "A page of another origin asked",
+    421: "Another Host was meant",
+    503: "No locator answers, which is to say whose session it is",
+}
 _LOOKED_UP = {**_DENIED, 503: "Nobody could be asked"}
+_LOCATOR = {429: "Too much is asked of the locator (slow_down)", 503: "No locator answers"}
 _AMBIGUOUS = "It fits several (ambiguous): `choices` lists them"
 
 routes = json_routes("client")
@@ -45,21 +55,23 @@ routes = json_routes("client")
 def client_app(
     node: ClientVerbs,
     uploads: TusUploads,
+    people: PeopleVerbs,
     *,
     about: About,
     token: str,
     hosts: Iterable[str],
     now: Callable[[], float],
+    examine: Examine,
 ) -> APIFlask:
     """The client API as a WSGI application.
 
-    `token`: what the person's client proves itself with. `hosts`: the values of Host meant for this listener, such
-    as "127.0.0.1:8101". `now` gives Unix time.
+    `token`: what the person's client proves itself with where there are no accounts. `hosts`: the values of Host meant
+    for this listener, such as "127.0.0.1:8101". `now` gives Unix time. `examine`: what `pclient doctor` shows.
     """
-    guard = client_guard(token, hosts, PUBLIC)
-    both = [routes, tus_routes]
-    app = make_app("Client API", about.version, guard, both, statuses=TUS_STATUSES, more=TUS_OPERATIONS)
-    app.extensions.update(node=node, uploads=uploads, now=now, about=about)
+    guard = client_guard(token, people, hosts, PUBLIC)
+    parts = [routes, account_api.routes, tus_routes]
+    app = make_app("Client API", about.version, guard, parts, statuses=TUS_STATUSES, more=TUS_OPERATIONS)
+    app.extensions.update(node=node, uploads=uploads, people=people, now=now, about=about, examine=examine)
     return app
 
 
@@ -77,6 +89,15 @@ def healthz() -> Response:
 def status() -> Response:
     """How this peer is doing."""
     return answer(status_to_json(_node().status()))
+
+
+@routes.get("/client/v1/doctor")
+@routes.output(schemas_out.Doctor)
+@routes.doc(security="Bearer", responses=errors(_DENIED))
+def doctor() -> Response:
+    """Examine this peer: what works, what does not, and what to do about it."""
+    examine = cast(Examine, current_app.extensions["examine"])
+    return answer(findings_to_json(examine()))
 
 
 @routes.get("/client/v1/search")
@@ -138,13 +159,29 @@ def file(name: str) -> Response:
 
 
 @routes.delete("/client/v1/files/<name:name>")
-@routes.output({}, status_code=204, description="It is gone")
-@routes.doc(security="Bearer", responses=errors({**_DENIED, 404: "No such file in the share",
-            409: "It is in a state that forbids it", 422: "The name cannot be one"}))  # fmt: skip
-def remove(name: str) -> Response:
-    """Remove the own copy of a file."""
-    _node().remove(check_name(name))
-    return Response(status=204)
+@routes.input(schemas_in.RemoveQuery, location="query", arg_name="query")
+@routes.output(schemas_out.Removed, description="With `everywhere`: it is gone, and others are ordered to drop theirs")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, **_LOCATOR, 409: "It is in a state that forbids it",
+            404: "No such file in the share, or no accounts (no_accounts)", 422: "The name cannot be one"}, {
+    204: {"description": "It is gone"},
+}))  # fmt: skip
+def remove(name: str, query: dict[str, Any]) -> Response:
+    """Remove the own copy of a file; with `everywhere` also the copies that the person's uploads placed."""
+    if not query["everywhere"]:
+        _node().remove(check_name(name))
+        return Response(status=204)
+    dropped = _node().remove_everywhere(check_name(name), caller().session)
+    return answer({"removed": dropped.removed, **dropped_to_json(dropped)})
+
+
+@routes.post("/client/v1/drops")
+@routes.input(schemas_in.DropIn, arg_name="body")
+@routes.output(schemas_out.Dropped, description="These peers are ordered to drop it")
+@routes.doc(security="Bearer", responses=errors({**_DENIED, **_LOCATOR, 400: "No JSON, or neither a name nor an id",
+            404: "No such file, or no accounts (no_accounts)", 409: _AMBIGUOUS}))  # fmt: skip
+def drops(body: dict[str, Any]) -> Response:
+    """Have the copies dropped that the person's uploads placed; the own copy stays."""
+    return answer(dropped_to_json(_node().drop(body["what"], caller().session)))
 
 
 @routes.get("/client/v1/content/<name:name>")
@@ -181,7 +218,8 @@ def downloads(body: dict[str, Any]) -> Response:
             503: "No peer is willing, or nobody could be asked"}))  # fmt: skip
 def uploads(body: dict[str, Any]) -> Response:
     """Begin to make other peers hold a file of the own share."""
-    return _begun(_node().start_upload(body["name"], tuple(body["to"]), body["replicas"]), 202)
+    begun = _node().start_upload(body["name"], tuple(body["to"]), body["replicas"], caller().session)
+    return _begun(begun, 202)
 
 
 @routes.post("/client/v1/links")
@@ -254,7 +292,7 @@ def pause(transfer_id: str) -> Response:
 @routes.doc(security="Bearer", responses=errors({**_DENIED, 404: "No such transfer", 409: "It cannot be resumed now"}))
 def resume(transfer_id: str) -> Response:
     """Let a paused or failed transfer go on."""
-    return answer(transfer_to_json(_node().resume(transfer_id)))
+    return answer(transfer_to_json(_node().resume(transfer_id, caller().session)))
 
 
 def _node() -> ClientVerbs:

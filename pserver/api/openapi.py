@@ -24,6 +24,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "code": {"type": "string", "description": "Stable; for programs."},
         "choices": {"type": "array", "items": {"type": "object"}},
         "id": {"type": "string", "description": "Of an internal error: to be quoted."},
+        "request_id": {"type": "string", "description": "By which the request is found in the logs of all peers."},
     },
     "required": ["type", "title", "status", "detail", "code"],
 }
@@ -37,7 +38,9 @@ CONTENT_HEADERS = {
     "Digest": "The same (RFC 3230)",
 }
 _ANYWHERE = {"413": "The request is too large", "415": "The body is of another type", "500": "Internal error"}
-_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_PROBLEM: dict[str, Any] = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+# What the HTTP server refuses before routing is plain text: a request beyond its limits.
+_REFUSED_EARLY: dict[str, Any] = {**_PROBLEM, "text/plain": {"schema": {"type": "string"}}}
 
 
 def complete(spec: dict[str, Any], more: Operations) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def _complete_operation(operation: dict[str, Any]) -> None:
         answers.setdefault(status, {"description": meaning})
     for status, said in answers.items():
         if status >= "400":
-            said["content"] = _PROBLEM
+            said["content"] = _REFUSED_EARLY if status == "413" else _PROBLEM
         elif not said.get("content"):
             said.pop("content", None)
 

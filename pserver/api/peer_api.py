@@ -40,7 +40,7 @@ SCOPES = {
     "peer.offer": "offer",
     "peer.withdraw": "offer",
 }
-PUBLIC = frozenset({"peer.healthz", OPENAPI})
+PUBLIC = frozenset({"peer.healthz", "peer.readyz", OPENAPI})
 _BITFIELD = {"P2P-Bitfield": "BASE64: which pieces are there (bit 7 of byte 0 is piece 0); absent when all are"}
 _DENIED = {401: "No valid token of this network with this scope and file"}
 
@@ -65,6 +65,15 @@ def peer_app(
 def healthz() -> Response:
     """Whether the peer runs, and which it is. Needs no token."""
     return answer({"status": "ok", "peer_id": _about().peer_id})
+
+
+@routes.get("/readyz")
+@routes.output(schemas_out.Readiness, description="A locator answers it (or it has none), and its index is whole")
+@routes.doc(responses=errors({}, {503: gives_json("Not yet, or not now: `not_ready` says why", "Readiness")}))
+def readyz() -> Response:
+    """Whether the peer has all that it needs to serve others: for load balancers and rollouts. Needs no token."""
+    missing = _node().not_ready()
+    return answer({"status": "not ready" if missing else "ready", "not_ready": missing}, 503 if missing else 200)
 
 
 @routes.get("/peer/v1/ping")
@@ -134,9 +143,10 @@ def swarm(file_id: str, body: dict[str, Any]) -> Response:
             503: "The share is away"}, {
     200: gives_bytes("A frame for each id, in that order: its state, its manifest and its bytes", {}),
 }))  # fmt: skip
-def bundles(body: dict[str, Any]) -> Response:
+def bundles(body: object) -> Response:
     """Many small files (of one piece at most) in one answer; each proves itself."""
-    files = _node().bundle(checked_ids(body.get("file_ids")), MAX_BUNDLE_BYTES)
+    file_ids = body.get("file_ids") if isinstance(body, dict) else None  # a POST without a body has none
+    files = _node().bundle(checked_ids(file_ids), MAX_BUNDLE_BYTES)
     return send_parts("bundle", list(frames_of(files)))
 
 
@@ -158,7 +168,8 @@ def digests(file_id: str) -> Response:
 @routes.input(schemas_in.OfferIn, arg_name="body")
 @routes.output(schemas_out.Offer, status_code=202, description="This peer begins to fetch it")
 @routes.doc(security="Bearer", responses=errors({**_DENIED, 400: "The body is not JSON",
-            403: "This peer takes no uploads", 503: "Not now", 507: "There is no room"}, {
+            403: "This peer takes no uploads, or wants a grant (grant_needed)",
+            429: "Too many of the asking peer's are in work", 503: "Not now", 507: "There is no room"}, {
     200: gives_json("This peer holds it already", "Offer"),
 }))  # fmt: skip
 def offers(body: dict[str, Any]) -> Response:
@@ -169,6 +180,7 @@ def offers(body: dict[str, Any]) -> Response:
         name=body["name"],
         sha256=bytes.fromhex(body["sha256"]),
         url=body["url"],
+        grant=body["grant"],
     )
     taken = _node().take_offer(offer, asker())
     return answer(offer_to_json(taken), 200 if taken.state == "done" else 202)

@@ -15,17 +15,21 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from protos.links import hide
+from protos.logs import request_id
 from protos.names import InvalidName
 from protos.tokens import InvalidToken
 from pserver.api.answers import choices_to_json, json_bytes
 from pserver.model import (
     Conflict,
     InvalidRequest,
+    LoginNeeded,
     NoRoom,
     NotFound,
     PServerError,
     Refused,
     Replaced,
+    SlowDown,
+    TooMany,
     Unavailable,
 )
 
@@ -35,15 +39,18 @@ STATUSES: dict[type[Exception], int] = {
     InvalidRequest: 400,
     InvalidName: 422,
     InvalidToken: 401,
+    LoginNeeded: 401,
     Refused: 403,
     NotFound: 404,
     Conflict: 409,
+    TooMany: 429,
     Unavailable: 503,
     Replaced: 503,
     NoRoom: 507,
 }
 # The codes of what the framework refuses before a rule of ours has seen it.
 _CODES = {401: "refused", 404: "not-found", 405: "no-method", 413: "too-large", 503: "unavailable"}
+_HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="pserver"'}, 429: {"Retry-After": "5"}, 503: {"Retry-After": "2"}}
 _DETAILS = {404: "there is nothing at this address", 405: "this method cannot be used here"}
 
 
@@ -68,6 +75,7 @@ def problem(status: int, code: str, detail: str, headers: Mapping[str, str] | No
         "status": status,
         "detail": detail,
         "code": code,
+        **({"request_id": request_id()} if request_id() else {}),
         **more,
     }
     return Response(json_bytes(body), status, headers, mimetype=MIMETYPE)
@@ -87,7 +95,7 @@ def _of_known(status: int, error: Exception) -> Response:
     code = error.code if isinstance(error, PServerError) else _CODES.get(status, "invalid")
     choices = getattr(error, "choices", None)
     more = {} if choices is None else {"choices": choices_to_json(choices)}
-    headers = {"WWW-Authenticate": 'Bearer realm="pserver"'} if status == 401 else {}
+    headers = {"Retry-After": str(error.seconds)} if isinstance(error, SlowDown) else _HEADERS.get(status, {})
     return problem(status, code, str(error) or type(error).__doc__ or "", headers, **more)
 
 

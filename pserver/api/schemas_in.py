@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 from apiflask import Schema
 from marshmallow import ValidationError
-from marshmallow.fields import Integer, List, Nested, String
+from marshmallow.fields import Boolean, Integer, List, Nested, String
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from protos.addresses import check_url
 from protos.links import MAX_LINK_SECONDS
 from protos.names import check_name, check_prefix
+from protos.tokens import MAX_TOKEN_CHARACTERS
 from pserver.pieces import MAX_FILE_BYTES
 from pserver.remote.bundle_frames import MAX_BUNDLE_FILES
 from pserver.remote.lookup_json import (
@@ -28,6 +29,7 @@ from pserver.remote.lookup_json import (
 
 MAX_PAGE = 2_000
 MAX_TARGETS = 64
+MAX_CREDENTIAL = 1_024  # characters of a user or password; the locator knows what they may be
 
 
 def _checked(check: Callable[[str], str]) -> Callable[[str], None]:
@@ -106,6 +108,12 @@ class OfferIn(Schema):
     name = String(required=True, validate=_checked(check_name))
     sha256 = hex_digits(64)
     url = String(required=True, validate=_checked(check_url))
+    grant = String(
+        load_default=None,
+        allow_none=True,
+        validate=Length(max=MAX_TOKEN_CHARACTERS),
+        metadata={"description": "Of the locator, for the person in whose name it is offered; where accounts are on"},
+    )
 
 
 class SwarmIn(Schema):
@@ -166,3 +174,25 @@ class UploadIn(Schema):
     name = String(required=True, validate=_checked(check_name))
     to = List(String(validate=Length(1, 64)), load_default=list, validate=Length(max=MAX_TARGETS))
     replicas = Integer(load_default=None, allow_none=True, strict=True, validate=Range(1, MAX_TARGETS))
+
+
+class LoginIn(Schema):
+    user = _text(most=MAX_CREDENTIAL)
+    password = _text(most=MAX_CREDENTIAL)
+
+
+class LogoutIn(Schema):
+    everywhere = Boolean(load_default=False, truthy={True}, falsy={False})
+
+
+class PasswordIn(Schema):
+    old = _text(most=MAX_CREDENTIAL)
+    new = _text(most=MAX_CREDENTIAL)
+
+
+class DropIn(Schema):
+    what = String(required=True, validate=Length(1, 1_100), metadata={"description": "NAME or id:HEX"})
+
+
+class RemoveQuery(Schema):
+    everywhere = Boolean(load_default=False, truthy={"1", "true"}, falsy={"0", "false"})

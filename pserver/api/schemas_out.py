@@ -31,6 +31,23 @@ class Healthy(Schema):
     peer_id = String()
 
 
+class Readiness(Schema):
+    status = _given()
+    not_ready = List(String(), required=True)
+
+
+class Check(Schema):
+    what = _given()
+    state = _given()
+    detail = _given()
+    advice = _given()
+
+
+class Doctor(Schema):
+    healthy = _flag()
+    checks = List(Nested(Check), required=True)
+
+
 class Peer(Schema):
     peer_id = hex_digits(64)
     name = _given()
@@ -254,6 +271,30 @@ class Transfer(Schema):
 
 class Transfers(Schema):
     transfers = List(Nested(Transfer), required=True)
+
+
+class LoggedIn(Schema):
+    session = _given()
+    user = _given()
+    role = _given()
+    expires = _count()
+
+
+class WhoAmI(Schema):
+    accounts = _flag()
+    user = _maybe()
+    role = _given()
+    expires = Integer(required=True, allow_none=True)
+
+
+class Dropped(Schema):
+    file_id = hex_digits(64)
+    ordered_present = List(String(), required=True)
+    ordered_away = _count()
+
+
+class Removed(Dropped):
+    removed = _flag()
 
 
 class Placed(Schema):

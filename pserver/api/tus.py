@@ -15,8 +15,6 @@ Rules of this file (tus_api.py translates them to HTTP, tus_files.py does the wr
   lost the answer; of more than a thousand, the oldest are forgotten sooner. Only open ones are limited in number.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import logging
@@ -39,7 +37,6 @@ SYNC_BYTES = 64 * 1024 * 1024
 SYNC_SECONDS = 2.0
 MAX_UPLOADS = 1_000  # open ones
 MAX_FINISHED = 1_000  # remembered
-CHECKSUMS = ("sha1", "sha256")
 
 
 class WrongChecksum(InvalidRequest):
@@ -98,12 +95,20 @@ class TusUploads:
     """The uploads by tus of one share. Thread-safe. `now` is Unix time everywhere.
 
     `committed` hears the final name of each file that was placed, after it was. `reserve_bytes` of the disk stay
-    free. Raises NoRoom and Unavailable for what the disk says, in every method.
+    free. `quota`: how many bytes open uploads may have in all; None: no bound. Raises NoRoom and Unavailable for what
+    the disk says, in every method.
     """
 
-    def __init__(self, folder: PartialFolder, committed: Callable[[str], None], reserve_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        folder: PartialFolder,
+        committed: Callable[[str], None],
+        reserve_bytes: int = 0,
+        quota: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._folder = folder
         self._reserve = reserve_bytes
+        self._quota = quota
         self._committed = committed
         self._files = UploadFiles(folder)
         self._lock = threading.Lock()
@@ -124,6 +129,11 @@ class TusUploads:
             with self._held(upload.id, now):
                 self._finish(upload, now)
         return upload.view()
+
+    def open_bytes(self) -> int:
+        """How many bytes the files have, when they are whole, whose uploads are open."""
+        with self._lock:
+            return _size_of(_opened(self._known or {}))
 
     def find(self, upload_id: str, now: float) -> UploadView:
         """An upload as it stands. NotFound."""
@@ -206,13 +216,16 @@ class TusUploads:
         return self._known
 
     def _check_room(self, size: int, uploads: dict[str, _Upload]) -> None:
-        opened = [upload for upload in uploads.values() if upload.final_name is None]
+        opened = _opened(uploads)
         if len(opened) >= MAX_UPLOADS:
             raise Unavailable(f"{MAX_UPLOADS} uploads are open already; end some of them")
         promised = sum(upload.size - upload.offset for upload in opened)
         room = max(0, self._folder.free_bytes() - self._reserve - promised)
         if size > room:
             raise NoRoom(_no_room(size, room, self._reserve, promised))
+        quota = self._quota()
+        if quota is not None and size > (left := max(quota - _size_of(opened), 0)):
+            raise NoRoom(f"the file has {human_size(size)}, and the quota of the share leaves {human_size(left)}")
 
     def _find(self, upload_id: str, now: float) -> _Upload:
         with self._lock:
@@ -245,26 +258,6 @@ class TusUploads:
             return list(self._uploads(now).values())
 
 
-def parse_metadata(header: str) -> dict[str, str]:
-    """The pairs of an Upload-Metadata header: `key BASE64,key BASE64`. InvalidRequest."""
-    pairs = (pair.strip().partition(" ") for pair in header.split(",") if pair.strip())
-    try:
-        return {key: base64.b64decode(value.strip(), validate=True).decode() for key, _, value in pairs}
-    except ValueError:
-        raise InvalidRequest("Upload-Metadata: each value must be UTF-8 text in base64") from None
-
-
-def parse_checksum(header: str) -> tuple[str, bytes]:
-    """The algorithm and digest of an Upload-Checksum header: `sha256 BASE64`. InvalidRequest."""
-    algorithm, _, digest = header.strip().partition(" ")
-    if algorithm not in CHECKSUMS:
-        raise InvalidRequest(f"Upload-Checksum: the algorithm must be one of {', '.join(CHECKSUMS)}")
-    try:
-        return algorithm, base64.b64decode(digest.strip(), validate=True)
-    except binascii.Error:
-        raise InvalidRequest("Upload-Checksum: the digest must be base64") from None
-
-
 def _check_append(upload: _Upload, offset: int, body: bytes, checksum: tuple[str, bytes] | None) -> None:
     if offset != upload.offset:
         raise Conflict(f"Upload-Offset: the upload is at {upload.offset}, not at {offset}", "offset")
@@ -272,6 +265,14 @@ def _check_append(upload: _Upload, offset: int, body: bytes, checksum: tuple[str
         raise TooLarge(f"the upload has {upload.size} bytes in all, and these go beyond them")
     if checksum is not None and not hmac.compare_digest(hashlib.new(checksum[0], body).digest(), checksum[1]):
         raise WrongChecksum("Upload-Checksum: the bytes that arrived do not have it; send them again")
+
+
+def _opened(uploads: dict[str, _Upload]) -> list[_Upload]:
+    return [upload for upload in uploads.values() if upload.final_name is None]
+
+
+def _size_of(uploads: list[_Upload]) -> int:
+    return sum(upload.size for upload in uploads)
 
 
 def _no_room(size: int, room: int, reserve: int, promised: int) -> str:

@@ -16,15 +16,13 @@ from werkzeug.http import http_date
 from pserver.api.openapi import errors, gives_headers
 from pserver.api.problems import Problem
 from pserver.api.tus import (
-    CHECKSUMS,
     Locked,
     TooLarge,
     TusUploads,
     UploadView,
     WrongChecksum,
-    parse_checksum,
-    parse_metadata,
 )
+from pserver.api.tus_headers import CHECKSUMS, parse_checksum, parse_metadata
 from pserver.model import InvalidRequest
 from pserver.pieces import MAX_FILE_BYTES
 
@@ -39,7 +37,12 @@ OPTIONS_HEADERS = {
     "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
 }
 TUS_STATUSES: dict[type[Exception], int] = {TooLarge: 413, Locked: 423, WrongChecksum: 460}
-_DENIED = {401: "Not this PServer's client token", 403: "A page of another origin asked", 421: "Another Host was meant"}
+_DENIED = {
+    401: "Not this PServer's client token; where accounts are on: no session, or it has ended (login_required)",
+    403: "A page of another origin asked",
+    421: "Another Host was meant",
+    503: "No locator answers, which is to say whose session it is",
+}
 _ASKED = {**_DENIED, 412: "Tus-Resumable is missing or of another version"}
 _TOLD = {
     "Tus-Resumable": VERSION,

@@ -19,6 +19,7 @@ from pserver.model import (
     ShareView,
     TransferView,
 )
+from pserver.people import Dropped, LoggedIn, Person
 from pserver.pieces import SmallFile, Want
 from pserver.remote.swarm_messages import SwarmNews
 
@@ -85,6 +86,9 @@ class PeerVerbs(Protocol):
     def ping(self, nonce: str, asker: str) -> str:
         """A token of this peer that answers the nonce: audience `asker`, scope "pong:" + nonce."""
 
+    def not_ready(self) -> list[str]:
+        """What this peer still lacks to serve others well: "locator" (none answers), "index" (it is not whole)."""
+
     def relay(self, request: LookupRequest, asker: str) -> LookupAnswer:
         """The answer to a lookup of another peer."""
 
@@ -125,6 +129,30 @@ class PeerVerbs(Protocol):
         """Stop fetching what `asker` offered; what is held already stays. NotFound."""
 
 
+class PeopleVerbs(Protocol):
+    """What the client API asks about people. Each may raise Unavailable (code "insecure": others could listen on the
+    way to the locator), NotFound "no_accounts" and SlowDown; with a session: LoginNeeded if it has ended.
+    """
+
+    def in_force(self) -> bool:
+        """Whether people must log in now: a locator in reach has accounts on. Never raises; quick."""
+
+    def whose(self, session: str) -> Person | None:
+        """Whose session it is; None: it means nothing here, for accounts are off."""
+
+    def signup(self, user: str, password: str) -> LoggedIn:
+        """Make an account and log in. Refused "signup_closed"; Conflict "user_taken"; InvalidRequest."""
+
+    def login(self, user: str, password: str) -> LoggedIn:
+        """Begin a session. LoginNeeded "wrong_login"."""
+
+    def change_password(self, session: str, old: str, new: str) -> LoggedIn:
+        """End all sessions of the person and begin a new one. LoginNeeded "wrong_login"; InvalidRequest."""
+
+    def logout(self, session: str, everywhere: bool) -> None:
+        """End this session, or all of its person's."""
+
+
 class ClientVerbs(Protocol):
     """What the peer's own person may ask. Each answer of a lookup has the list filled that its name says."""
 
@@ -152,6 +180,16 @@ class ClientVerbs(Protocol):
     def remove(self, name: str) -> None:
         """Remove the own copy. NotFound."""
 
+    def remove_everywhere(self, name: str, session: str | None) -> Dropped:
+        """As `drop` for what has that name in the own share; then remove the own copy. NotFound."""
+
+    def drop(self, what: str, session: str | None) -> Dropped:
+        """Have the copies dropped that the uploads of the session's person placed (an admin: anybody's).
+
+        `what`: a name or id:HEX. NotFound, "no_accounts" without a session; Conflict "ambiguous" with FileGroups;
+        LoginNeeded.
+        """
+
     def open_content(self, name: str) -> OpenedFile:
         """Open a file of the own share by its name. NotFound; Conflict "hashing" or "changed"."""
 
@@ -162,8 +200,13 @@ class ClientVerbs(Protocol):
         FileGroups, or PeerInfos for a folder, to choose from; NoRoom.
         """
 
-    def start_upload(self, name: str, to: tuple[str, ...], replicas: int | None) -> TransferView:
-        """Begin to make other peers hold a file of the own share. NotFound, Conflict "ambiguous", Unavailable."""
+    def start_upload(
+        self, name: str, to: tuple[str, ...], replicas: int | None, session: str | None = None
+    ) -> TransferView:
+        """Begin to make other peers hold a file of the own share, in the name of the session's person.
+
+        NotFound, Conflict "ambiguous", Unavailable.
+        """
 
     def link(self, what: str, seconds: int, choose: str | None) -> LinkView:
         """A link to the file of this name, id:HEX or sha256:HEX. As start_download; Unavailable."""
@@ -180,8 +223,8 @@ class ClientVerbs(Protocol):
     def pause(self, transfer_id: str) -> TransferView:
         """Halt a transfer until it is resumed. NotFound, Conflict."""
 
-    def resume(self, transfer_id: str) -> TransferView:
-        """Let a paused or failed transfer go on. NotFound, Conflict."""
+    def resume(self, transfer_id: str, session: str | None = None) -> TransferView:
+        """Let a paused or failed transfer go on; an upload in the name of the session's person. NotFound, Conflict."""
 
     def cancel(self, transfer_id: str) -> None:
         """Cancel a live transfer (its partial data is removed); forget one that ended. NotFound."""

@@ -18,6 +18,7 @@ from werkzeug.routing import PathConverter
 from pserver.api.answers import json_bytes
 from pserver.api.openapi import PROBLEM_SCHEMA, SECURITY, Operations, complete
 from pserver.api.problems import Problem, map_errors
+from pserver.api.traffic import watch_traffic
 
 MAX_JSON_BYTES = 512 * 1024  # a lookup of 256 names of full length, escaped
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -63,6 +64,7 @@ def make_app(
     """
     no_folder: Any = None  # without one there is no route to static files; Flask's type allows None, APIFlask's not
     app = APIFlask(__name__, title, version, docs_path=None, json_errors=False, static_folder=no_folder)
+    app.extensions["traffic"] = watch_traffic(app)
     app.before_request(guard)
     app.config.update(_config())
     app.url_map.merge_slashes = False  # else "a//b" is answered with a redirect, made from the Host header

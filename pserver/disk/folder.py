@@ -24,6 +24,7 @@ PARTIAL_FOLDER = ".p2p-partial"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC  # non-blocking: a FIFO must not hang
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG, errno.ENXIO}
+_SHORT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # of what this process or machine has
 
 Stamp = tuple[int, int, int, int]  # size in bytes, mtime and ctime in nanoseconds, inode: what a file is known by
 
@@ -79,6 +80,8 @@ class Folder:
             try:
                 return self._hold(_open_readable(self.path))
             except OSError as error:
+                if error.errno in _SHORT:  # that says nothing about the folder: what is held is kept
+                    raise Unavailable(f"the share folder {self.path} cannot be looked at: {error.strerror}") from error
                 self._leave()
                 self._away = f"the share folder {self.path} cannot be read: {error.strerror}"
                 raise Unavailable(self._away) from error

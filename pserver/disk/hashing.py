@@ -22,12 +22,16 @@ _RESULTS_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """What became of a file that was to be hashed: a manifest, or why there is none ("": it changed meanwhile)."""
+    """What became of a file that was to be hashed: a manifest, or why there is none ("": it changed meanwhile).
+
+    `passing`: why may be over soon (no descriptors left, an I/O error); a file that may not be read stays so.
+    """
 
     raw_name: bytes
     stamp: Stamp
     manifest: Manifest | None
     why_not: str = ""
+    passing: bool = False
 
 
 class Hashing:
@@ -116,14 +120,17 @@ class Hashing:
     def _hash(self, raw_name: bytes, stamp: Stamp, buffer: bytearray) -> Hashed:
         try:
             opened = self._folder.open_read(raw_name)
-        except (NotFound, Unavailable) as error:
-            return Hashed(raw_name, stamp, None, "" if isinstance(error, NotFound) else str(error))
+        except NotFound:
+            return Hashed(raw_name, stamp, None)
+        except Unavailable as error:
+            passing = not isinstance(error.__cause__, PermissionError)
+            return Hashed(raw_name, stamp, None, str(error), passing)
         try:
             return Hashed(raw_name, stamp, self._manifest(opened, stamp, buffer))
         except BadManifest:
             return Hashed(raw_name, stamp, None)
         except OSError as error:
-            return Hashed(raw_name, stamp, None, f"it cannot be read: {error.strerror}")
+            return Hashed(raw_name, stamp, None, f"it cannot be read: {error.strerror}", passing=True)
         except Exception as error:  # one file must not end the thread, and with it the hashing of all others
             _log.exception("hashing a file failed")
             return Hashed(raw_name, stamp, None, f"hashing it failed: {error}")

@@ -33,6 +33,7 @@ from pserver.model import Changes, FileEntry, SharedFile
 from pserver.pieces import Manifest, piece_size_for
 
 _SCHEMAS = [Path(__file__).with_name(name) for name in ("share.sql", "share_2.sql")]
+SCHEMA_VERSION = len(_SCHEMAS)
 _EPOCH_BYTES = 16
 _ENTRY = "name, file_id, size, sha256, sha256_checked, partial"
 # 0xFF is in no UTF-8 text: a name that begins with a prefix sorts before the prefix with that byte after it.

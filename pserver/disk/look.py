@@ -34,11 +34,13 @@ class Looker:
     """Looks at files of `share` when told to, until `stopped` says so. Not thread-safe: one thread calls it.
 
     `folders`: the folders of the share seen so far, raw name to inode. `doubt`: why the last scan dropped nothing.
+    `missed`: something could not be looked at for a reason that may pass; whoever has seen that sets it back.
     """
 
     def __init__(self, share: Share, hashing: Hashing, settling: Settling, stopped: Callable[[], bool]) -> None:
         self.folders: dict[bytes, int] = {}
         self.doubt: str | None = None
+        self.missed = False
         self._share = share
         self._hashing = hashing
         self._settling = settling
@@ -59,6 +61,7 @@ class Looker:
         if self._stopped():
             return
         self.folders = walk.folders
+        self.missed = self.missed or bool(walk.broken)
         identity = self._share.folder.identity
         another = self._share.indexed_folder not in (None, identity)
         if another and indexed_before and not seen:
@@ -92,7 +95,7 @@ class Looker:
         except NotFound:
             self._gone(raw_name, now)
         except Unavailable:
-            return  # it cannot be said what is there; the next scan will
+            self.missed = True  # it cannot be said what is there; the next scan will
         else:
             self._seen(raw_name, there.st_mode, stamp_of(there), now, urgent)
 
@@ -130,6 +133,7 @@ class Looker:
         if self._stopped():
             return
         self.folders.update(walk.folders)
+        self.missed = self.missed or bool(walk.broken)
         self._drop(known, walk, now)
 
     def _compare(self, walk: Walk, known: dict[bytes, Stamp], now: float) -> int:
@@ -215,6 +219,7 @@ class Looker:
     def _after_hashing(self, result: Hashed, written: bool, now: float) -> None:
         if result.why_not:
             self._fail(result.raw_name, result.why_not)
+            self.missed = self.missed or result.passing
         elif not written:
             self.look_at(result.raw_name, now)
         elif self._skipped:

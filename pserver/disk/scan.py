@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 RESCAN_SECONDS = 600.0
 RESCAN_UNWATCHED_SECONDS = 60.0
 CHECK_SECONDS = 5.0  # how often the folder is looked for: is it still there?
-RETRY_SECONDS = 60.0  # after a failure, such as a full disk under the index
+RETRY_SECONDS = 60.0  # at most, after a failure, such as a full disk under the index; sooner at first
+MISSED_SECONDS = 5.0  # after something could not be read for a reason that may pass; later if that is so again
 BATCH_SECONDS = 0.25  # how often rows are written while files are hashed
 MOST_TOUCHED = 5000  # with more changes at once, looking at everything is cheaper
 STOP_SECONDS = 2.0
@@ -35,6 +36,7 @@ class ScanStatus:
     """What the scanner is doing. `hashing`: files waiting or in work. `error`: why the share is not kept up, or None.
 
     `watching`: changes are seen at once, not only at the next scan; if not, `not_watching_why` has the reason.
+    `scanned`: all of the share was looked at once since the start.
     """
 
     scanning: bool
@@ -42,6 +44,7 @@ class ScanStatus:
     error: str | None
     watching: bool
     not_watching_why: str | None = None
+    scanned: bool = True
 
 
 class Scanner:
@@ -70,7 +73,10 @@ class Scanner:
         self._touched: set[bytes] = set()
         self._urgent: set[bytes] = set()
         self._scan_at = self._check_at = 0.0
+        self._missed = False  # since the last scan
+        self._missed_seconds = MISSED_SECONDS
         self._scanning = True  # until the first scan has ended
+        self._scanned = False
         self._away: str | None = None
         self._failure: str | None = None
         self._watch_wanted = watch
@@ -121,7 +127,8 @@ class Scanner:
         """What is being done, and what is wrong."""
         waiting = len(self._hashing) + len(self._settling) + len(self._urgent)
         error = self._away or self._looker.doubt or self._failure
-        return ScanStatus(self._scanning, waiting, error, self._watch is not None, self._watch_error)
+        watching = self._watch is not None
+        return ScanStatus(self._scanning, waiting, error, watching, self._watch_error, self._scanned)
 
     def tick(self, now: float) -> float:
         """Do what is due at `now` (Unix time, seconds); when the next tick is due, if nothing wakes it before.
@@ -134,6 +141,9 @@ class Scanner:
             self._check_folder()
         if self._away is None:
             self._look(now)
+        if self._looker.missed:
+            self._looker.missed = False
+            self._look_again_soon(now)
         return self._next_tick(now)
 
     def _run(self) -> None:
@@ -153,9 +163,19 @@ class Scanner:
 
     def _retry(self, failure: str) -> float:
         self._failure = failure
-        self._scan_at = time.time() + RETRY_SECONDS  # of everything, for what was found has not been written
+        now = time.time()
+        self._scan_at = now + RETRY_SECONDS  # of everything, for what was found has not been written
+        self._look_again_soon(now)
         self._stopping.wait(1.0)  # whatever wakes the loop meanwhile would most likely fail in the same way
         return self._scan_at
+
+    def _look_again_soon(self, now: float) -> None:
+        """Look at all once more: soon, and ever later while each such look meets the same."""
+        if self._missed:
+            return  # that is planned
+        self._missed = True
+        self._scan_at = min(self._scan_at, now + self._missed_seconds)
+        self._missed_seconds = min(2 * self._missed_seconds, RETRY_SECONDS)
 
     def _write_last(self) -> None:
         try:
@@ -204,8 +224,12 @@ class Scanner:
 
     def _scan(self, now: float) -> None:
         self._scanning = True
+        if not self._missed:
+            self._missed_seconds = MISSED_SECONDS  # all could be read since the last scan
+        self._missed = False
         try:
             self._looker.scan(now)
+            self._scanned = True
         except Unavailable:
             self._check_at = now  # is it gone?
             raise

@@ -132,6 +132,12 @@ class Share(Index):
         self.suspect(file.raw_name)
         raise Conflict(f"'{file.name}' has changed since it was indexed; it is indexed anew", code="changed")
 
+    def remove_indexed(self, file: SharedFile) -> None:
+        """Delete that file, and its row, if it is what its row says. Raises what `open` raises."""
+        self.open(file).close()
+        self.folder.remove(file.raw_name)
+        self.forget([file.name])
+
     def suspect(self, raw_name: bytes) -> None:
         """Tell the scanner to look at that file again."""
         for callback in self._on_suspect:

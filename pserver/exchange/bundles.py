@@ -179,6 +179,7 @@ class Bundles:
         """What follows for the peer from how its bundle ended."""
         peer_id, now, failure = call.peer.peer_id, self._engine.clock(), call.failure
         if isinstance(failure, PeerLied):
+            self._engine.tally.wrong()
             self._engine.bans.add(peer_id, now)
         elif isinstance(failure, PeerDead | PeerStalled):
             self._engine.silent.add(peer_id, now)
@@ -186,6 +187,7 @@ class Bundles:
         useless = failure is not None and not isinstance(failure, PeerDead | PeerStalled | PeerBusy)
         self._suppliers.ended(peer_id, call.seconds > self._engine.limits.slow_bundle_seconds, useless)
         size = sum(file.manifest.size for file in call.files)
+        self._engine.tally.right(len(call.files))
         why = None if failure is None else str(failure)
         state = "ok" if failure is None else "gone"
         errors = int(failure is not None)

@@ -19,12 +19,15 @@ from pserver.exchange.landing import Landing
 from pserver.exchange.landing_group import GroupLanding
 from pserver.exchange.partial import remove_orphans
 from pserver.exchange.progress import Live, transfer_view
+from pserver.exchange.proofs import Proofs
+from pserver.exchange.quota import Quota
 from pserver.exchange.serving import Serving
+from pserver.exchange.tally import PieceTally
 from pserver.exchange.throttle import Throttle
 from pserver.exchange.transfer import ENDED, Transfer, Wanted
 from pserver.exchange.transfers import Transfers
 from pserver.exchange.workers import Buffers, Workers
-from pserver.model import InvalidRequest, NoRoom, NotFound, Peer, PServerError, SharedFile, TransferView
+from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Peer, PServerError, SharedFile, TransferView
 from pserver.remote.peers import PeerClient
 
 _log = logging.getLogger(__name__)
@@ -49,13 +52,16 @@ class Downloads:
         find_holders: FindHolders,
         *,
         limits: Limits = Limits(),  # noqa: B008 - frozen
-        own: Peer | None = None,
+        own: Callable[[], Peer] | None = None,
+        quota: Quota | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._transfers = transfers
         throttle = Throttle(limits.rate, clock)
-        self.serving = Serving(clock)
+        workers = Workers(limits.connections * 2, "download")
+        proofs = Proofs(peers.ping, clock, workers.submit)
+        self.serving = Serving(clock, proofs)
         self._engine = Engine(
             folder=folder,
             share=share,
@@ -65,7 +71,7 @@ class Downloads:
             peers=peers,
             find_holders=find_holders,
             limits=limits,
-            workers=Workers(limits.connections * 2, "download"),
+            workers=workers,
             buffers=Buffers(),
             bans=Bans(limits.ban_seconds),
             silent=Bans(limits.silent_seconds),
@@ -75,14 +81,19 @@ class Downloads:
             clock=clock,
             wall=wall,
             own=own,
+            quota=quota or Quota(None, share, transfers),
+            proofs=proofs,
             serving=self.serving,
+            tally=PieceTally(),
         )
         patience = min(limits.patience_seconds, limits.incoming_patience_seconds)
         self._incoming_engine = replace(self._engine, limits=replace(limits, patience_seconds=patience))
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
+        self._received = 0  # bytes, of jobs that have ended
         self._started = False
         self._stopped = False
+        self._put_off = False  # whether some wait that could not be started
 
     def resume_all(self) -> None:
         """At start: remove partial files of no use, and go on with what was running or waiting when the peer ended."""
@@ -113,12 +124,21 @@ class Downloads:
 
     def tick(self) -> None:
         """Let those that wait have the slots of those that stand still. To be called every few seconds."""
-        if self._jobs:
-            self._schedule()
+        if self._jobs or self._put_off:
+            self._schedule_or_put_off()
 
     def busy(self) -> bool:
         """Whether any download runs."""
         return bool(self._jobs)
+
+    def received(self) -> int:
+        """How many bytes of files came from other peers since the start."""
+        with self._lock:
+            return self._received + sum(job.live.received for job in self._jobs.values())
+
+    def pieces(self) -> tuple[int, int]:
+        """How many pieces (and files of one piece) came and were right, and how many were not."""
+        return self._engine.tally.counts()
 
     def start(
         self,
@@ -163,7 +183,10 @@ class Downloads:
         return paused
 
     def resume(self, transfer_id: str) -> Transfer:
-        """Let a paused or failed one go on from where it was. NotFound, Conflict."""
+        """Let a paused or failed one go on from where it was. NotFound, Conflict, NoRoom."""
+        before = self._transfers.get(transfer_id)
+        if before.state == "failed":  # what it lacks was promised to nobody since
+            self._engine.quota.check(before.bytes_total - before.bytes_done)
         self._transfers.move(transfer_id, "queued", self._engine.wall())
         self._schedule()
         return self._transfers.get(transfer_id)
@@ -207,6 +230,16 @@ class Downloads:
                 if transfer.kind in KINDS and transfer.id not in self._jobs and self._has_slot(transfer.kind):
                     self._run(transfer)
 
+    def _schedule_or_put_off(self) -> None:
+        """For those whom nobody hears: what cannot be started now (the record is not readable) a later tick starts."""
+        try:
+            self._schedule()
+            self._put_off = False
+        except PServerError as error:
+            if not self._put_off:
+                _log.warning("the transfers that wait cannot be started now: %s", error)
+            self._put_off = True
+
     def _has_slot(self, kind: str) -> bool:
         """The own person's transfers and those that others offered have slots of their own."""
         limits, now = self._engine.limits, self._engine.clock()
@@ -216,10 +249,14 @@ class Downloads:
         return moving < most and len(jobs) < most * limits.standing
 
     def _run(self, transfer: Transfer) -> None:
-        running = self._transfers.move(transfer.id, "running", self._engine.wall())
+        gave = from_text(self._transfers.sources(transfer.id))
+        try:
+            running = self._transfers.move(transfer.id, "running", self._engine.wall())
+        except (Conflict, NotFound):
+            return  # in this instant it ended (all of it is here), or its person cancelled or paused it
         engine = self._engine if transfer.kind == "download" else self._incoming_engine
         job = self._jobs[transfer.id] = Job(engine, running, self._job_ended)
-        job.live.gave(from_text(self._transfers.sources(transfer.id)))
+        job.live.gave(gave)
         job.start()
 
     def _job_ended(self, job: Job) -> None:
@@ -227,15 +264,18 @@ class Downloads:
         self._keep_sources(job)
         with self._lock:
             del self._jobs[transfer_id]
+            self._received += job.live.received
             idle = not self._jobs
         try:
             if self._transfers.get(transfer_id).state == "cancelled":
                 self._remove_partials(transfer_id)
         except NotFound:
             pass  # it was forgotten
+        except PServerError as error:
+            _log.warning("whether transfer %s was cancelled cannot be seen now: %s", transfer_id, error)
         if idle:
             self._engine.buffers.free()
-        self._schedule()
+        self._schedule_or_put_off()
 
     def _keep_sources(self, job: Job) -> None:
         try:
@@ -272,6 +312,7 @@ class Downloads:
 
     def _check_room(self, size: int) -> None:
         room = self._engine.folder.free_bytes() - self._engine.limits.reserve_bytes
+        self._engine.quota.check(size)
         if size > room:
             raise NoRoom(f"this needs {size} bytes, and the share folder has room for {max(room, 0)}")
 

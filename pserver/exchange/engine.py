@@ -10,7 +10,10 @@ from pserver.disk.share import Share
 from pserver.exchange.asks import PlanLimits
 from pserver.exchange.landing import Landing
 from pserver.exchange.landing_group import GroupLanding
+from pserver.exchange.proofs import Proofs
+from pserver.exchange.quota import Quota
 from pserver.exchange.serving import Serving
+from pserver.exchange.tally import PieceTally
 from pserver.exchange.throttle import Throttle
 from pserver.exchange.transfers import Transfers
 from pserver.exchange.workers import Buffers, Workers
@@ -178,5 +181,8 @@ class Engine:
     throttle: Throttle
     clock: Callable[[], float]
     wall: Callable[[], float]
-    own: Peer | None
+    own: Callable[[], Peer] | None
+    quota: Quota
+    proofs: Proofs
     serving: Serving
+    tally: PieceTally

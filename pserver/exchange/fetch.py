@@ -142,6 +142,8 @@ class Fetch:
             manifest, recorded = self._fetch_manifest(file_id), None
         reserve = self._engine.limits.reserve_bytes
         packed = recorded.bitfield if recorded is not None else None
+        if recorded is None:  # the file may be larger than whoever told of it said
+            self._engine.quota.check(manifest.size - self._item.size)
         partial = Partial(self._engine.folder, base, manifest, packed, reserve)
         try:
             self._partial = partial

@@ -4,7 +4,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextvars import copy_context
 
+from protos.logs import request_id, working_on
 from pserver.exchange.bundles import Bundles, Left, batches, is_small
 from pserver.exchange.engine import Engine, Stopped
 from pserver.exchange.fetch import Fetch
@@ -34,6 +36,9 @@ class Job:
         self._last_number = -1
         self._bundles = Bundles(engine, transfer, self.live, self._stopped)
         self._errors: list[PServerError] = []  # the first, for its code
+        # What others are asked for it is followed by the id of this transfer; of an incoming one, by that of the offer.
+        offered = request_id() if transfer.kind == "incoming" else ""
+        self._request = offered or f"{transfer.kind}-{transfer.id}"
         self._thread = threading.Thread(target=self._run, name=f"transfer-{transfer.id}", daemon=True)
 
     def start(self) -> None:
@@ -51,18 +56,29 @@ class Job:
 
     def _run(self) -> None:
         try:
-            self._work_side_by_side()
-            if not self._stopped.is_set():
-                self._conclude()
-        except Exception:
-            _log.exception("transfer %s failed", self.transfer.id)
-            self._move("failed", ("internal", "an internal error, see the log"))
+            with working_on(request=self._request, transfer=self.transfer.id):
+                self._work_to_the_end()
         finally:
             self._on_end(self)
 
+    def _work_to_the_end(self) -> None:
+        try:
+            self._work_side_by_side()
+            if not self._stopped.is_set():
+                self._conclude()
+        except PServerError as error:  # of the record of the transfers: it cannot be read now
+            _log.warning("transfer %s stops: %s", self.transfer.id, error)
+            self._move("failed", (error.code, str(error)))
+        except Exception:
+            _log.exception("transfer %s failed", self.transfer.id)
+            self._move("failed", ("internal", "an internal error, see the log"))
+
     def _work_side_by_side(self) -> None:
         more = min(self._engine.limits.files, self.transfer.files_total - self.transfer.files_done) - 1
-        others = [threading.Thread(target=self._work, name=self._thread.name, daemon=True) for _ in range(more)]
+        others = [
+            threading.Thread(target=copy_context().run, args=(self._work,), name=self._thread.name, daemon=True)
+            for _ in range(more)
+        ]
         for other in others:
             other.start()
         self._work()

@@ -48,7 +48,7 @@ class Links:
 
     def __init__(
         self,
-        own: Peer,
+        own: Callable[[], Peer],
         issuer: Issuer,
         resolver: Resolver,
         lookup: HolderFinder,
@@ -86,7 +86,7 @@ class Links:
         """A file of the own share, and all who have it. NotFound."""
         file = self._own_file(file_id)
         found = self._find_holders([file_id]).get(file_id)
-        holders = (self._own.url,) if found is None else self._bases(found)
+        holders = (self._own().url,) if found is None else self._bases(found)
         return Offered(file.name, file_id, file.size, holders)
 
     def own_digests(self, file_id: bytes) -> Digests | Making:
@@ -127,5 +127,5 @@ class Links:
     def _bases(self, group: FileGroup) -> tuple[str, ...]:
         """Where the whole file is served, this peer first: a link made here works here."""
         others = [holder.peer.url for holder in group.holders if not holder.partial]
-        own = [url for url in others if url == self._own.url]
+        own = [url for url in others if url == self._own().url]
         return tuple(dict.fromkeys(own + others))[:_HOLDERS]

@@ -12,6 +12,7 @@ class Meter:
     def __init__(self) -> None:
         self._slots: deque[tuple[float, int]] = deque()  # (when it began, bytes)
         self._bytes = 0
+        self.total = 0  # bytes since it was made
         self._began: float | None = None
         self.last: float | None = None  # when bytes last came
 
@@ -26,6 +27,7 @@ class Meter:
         else:
             self._slots.append((now, count))
         self._bytes += count
+        self.total += count
         self.last = now
 
     def began(self, now: float) -> None:

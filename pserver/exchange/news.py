@@ -5,7 +5,7 @@ then, of one source after another: soon and often while there is a crowd, ever l
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from pserver.exchange.asks import Ask
 from pserver.exchange.bitfield import first_of, from_mask, pack, run_mask, to_mask
@@ -18,8 +18,10 @@ from pserver.remote.peer_http import decode_bitfield
 from pserver.remote.reading import RangeReader
 
 _FIRST_SECONDS = 0.1
+_LEAST_PIECES = 32  # of a file with fewer nothing is asked before that time: it may be here by then
 _CROWD_SECONDS = 0.4
 _LONGEST_SECONDS = 5.0
+_PROVING_SECONDS = 1.0
 
 
 class News:
@@ -33,7 +35,8 @@ class News:
         self._chance = random.Random()  # noqa: S311 - of no secret
         self._wait = _FIRST_SECONDS
         self._asking = False
-        self.due_at = engine.clock() + _FIRST_SECONDS
+        self.at_once = engine.own is not None and self._count >= _LEAST_PIECES
+        self.due_at = engine.clock() + (0 if self.at_once else _FIRST_SECONDS)
 
     def due(self, sources: Iterable[Source], now: float) -> str | None:
         """The source (its key) to ask now, if it is time: a whole one at first, it knows most of the others."""
@@ -47,21 +50,32 @@ class News:
         self._asking, self.due_at = True, now + _LONGEST_SECONDS
         return self._chance.choice(whole if whole and self._chance.random() < 0.5 else usable).key
 
-    def ask(self, source: Peer) -> list[tuple[Peer, int]]:
-        """Who else fetches the file from that source, and their pieces (masks); and those of the source itself."""
-        engine, own = self._engine, self._engine.own
-        assert own is not None
+    def ask(self, source: Peer, known: Collection[str]) -> list[tuple[Peer, int]]:
+        """Who else fetches the file from that source, and their pieces (masks); and those of the source itself.
+
+        Peers that are not `known` (their ids) are left out as long as the address told for them is not proved.
+        """
+        engine = self._engine
+        assert engine.own is not None
+        own = engine.own()
         heard: list[tuple[Peer, int]] = []
         try:
             news = engine.peers.swarm(source, self._file_id, own, pack(self._partial.flags))
             heard.append((source, (1 << self._count) - 1 if news.has is None else to_mask(news.has, self._count)))
             now = engine.clock()
             for peer, has in news.others:
-                if peer.peer_id != own.peer_id and not engine.bans.banned(peer.peer_id, now):
+                if peer.peer_id == own.peer_id or engine.bans.banned(peer.peer_id, now):
+                    continue
+                if peer.peer_id in known or self._is_there(peer, now):
                     heard.append((peer, to_mask(has, self._count)))
         except (PServerError, ValueError):
             pass  # it is asked for pieces all the same, and judged by these
         return heard
+
+    def _is_there(self, peer: Peer, began: float) -> bool:
+        """Whether it answers where it is said to be. What takes too long is left for the next news."""
+        late = self._engine.clock() - began > _PROVING_SECONDS
+        return self._engine.proofs.proved(peer) if late else self._engine.proofs.prove(peer)
 
     def heard(self, crowded: bool, now: float) -> None:
         """The answer came. `crowded`: others fetch the file too."""

@@ -6,11 +6,9 @@ from typing import Protocol
 from protos.addresses import check_url
 from protos.names import check_name
 from pserver.exchange.transfer import ENDED, Transfer, Wanted
-from pserver.model import InvalidRequest, NotFound, Offer, OfferView, Peer, Refused, SharedFile, Unavailable
+from pserver.model import InvalidRequest, NotFound, Offer, OfferView, Peer, Refused, SharedFile, TooMany, Unavailable
 from pserver.pieces import MAX_FILE_BYTES
 
-MAX_LIVE = 256  # offers in work or waiting, of all peers together
-MAX_LIVE_OF_ONE = 32  # and of one peer, so that none can keep the others out
 _HELD = "0" * 8  # the offer id of a file that was here already
 
 
@@ -43,32 +41,81 @@ class Puller(Protocol):
         """(file id, name) of its one file: the final name once it has one."""
 
 
-class Offers:
-    """Takes offers, if this peer is willing. Thread-safe."""
+class People(Protocol):
+    """What offers need where accounts are on: whose upload it is, and a note of what that person placed here."""
 
-    def __init__(self, share: Held, transfers: Records, puller: Puller, willing: bool) -> None:
+    def user(self, grant: str | None, file_id: bytes, asker: str) -> str | None:
+        """In whose name `asker` may offer it; None where accounts are off. Refused."""
+
+    def note_held(self, file_id: bytes, user: str) -> SharedFile | None:
+        """That person places what is in the share already; None if it is not."""
+
+    def note_coming(self, file_id: bytes, user: str, name: str, transfer_id: str) -> None:
+        """That person places what this transfer will bring."""
+
+
+class Offers:
+    """Takes offers, if this peer is willing. Thread-safe.
+
+    At most so many are in work or waiting: `most` of all peers together, and `most_of_one`, so that none can keep the
+    others out. `people`: who is asked about grants; None: there are no accounts.
+    """
+
+    def __init__(
+        self,
+        share: Held,
+        transfers: Records,
+        puller: Puller,
+        willing: bool,
+        *,
+        most: int = 256,
+        most_of_one: int = 32,
+        people: People | None = None,
+    ) -> None:
         self._share = share
         self._transfers = transfers
         self._puller = puller
         self._willing = willing
+        self._most = most
+        self._most_of_one = most_of_one
+        self._people = people
         self._lock = threading.Lock()  # the same offer sent twice at once is taken once
 
     def take(self, offer: Offer, asker: str) -> OfferView:
-        """Begin to hold the file. A doubled offer gets the first one's answer. Refused, NoRoom, Unavailable."""
+        """Begin to hold the file. A doubled offer gets the first one's answer.
+
+        Refused ("grant_needed": where accounts are on), NoRoom, Unavailable; TooMany of that peer's.
+        """
         source = _source(offer, asker)
         if not self._willing:
             raise Refused("this peer takes no uploads from others")
-        held = self._share.by_file_id(offer.file_id)
+        user = self._people.user(offer.grant, offer.file_id, asker) if self._people is not None else None
+        held = self._held(offer.file_id, user)
         if held is not None:
             return OfferView(_HELD, "done", held.size, held.name)
         with self._lock:
-            live = [one for one in self._transfers.all() if one.kind == "incoming" and one.state not in ENDED]
-            for transfer in live:
-                if transfer.asker == asker and self._puller.result(transfer)[0] == offer.file_id:
-                    return self._view(transfer)
-            if len(live) >= MAX_LIVE or sum(one.asker == asker for one in live) >= MAX_LIVE_OF_ONE:
-                raise Unavailable("this peer has too many uploads in work; try again later")
-            return self._view(self._puller.take(Wanted(offer.name, offer.file_id, offer.size), source))
+            transfer = self._begun(offer, asker, source)
+            if self._people is not None and user is not None:
+                self._people.note_coming(offer.file_id, user, offer.name, transfer.id)
+            return self._view(transfer)
+
+    def _held(self, file_id: bytes, user: str | None) -> SharedFile | None:
+        """The file if it is here; noted as placed by `user`, where accounts are on."""
+        if self._people is not None and user is not None:
+            return self._people.note_held(file_id, user)
+        return self._share.by_file_id(file_id)
+
+    def _begun(self, offer: Offer, asker: str, source: Peer) -> Transfer:
+        """The transfer that brings it: the one that does already, or a new one."""
+        live = [one for one in self._transfers.all() if one.kind == "incoming" and one.state not in ENDED]
+        for transfer in live:
+            if transfer.asker == asker and self._puller.result(transfer)[0] == offer.file_id:
+                return transfer
+        if sum(one.asker == asker for one in live) >= self._most_of_one:
+            raise TooMany(f"{self._most_of_one} uploads of yours are in work here already; try again later")
+        if len(live) >= self._most:
+            raise Unavailable("this peer has too many uploads in work; try again later")
+        return self._puller.take(Wanted(offer.name, offer.file_id, offer.size), source)
 
     def state(self, offer_id: str, asker: str) -> OfferView:
         """How far an offer of `asker` is. NotFound, also if it is another peer's."""

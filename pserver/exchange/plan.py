@@ -8,6 +8,8 @@ The rules
     so that all sources end together.
   * In a crowd (some source is still downloading the file itself), and of a source that has sent nothing yet, few pieces
     are asked for, and which is for the source to choose: only it knows what it gave out least (see crowd.py).
+  * Until it has been heard whether there is a crowd, it is taken for one: long runs would bring the same first pieces
+    to all that begin together. Long runs that are under way when it turns out to be one are shortened.
   * When nothing is left to ask for, an idle source takes work from the request that will take longest: pieces
     that it has not begun are moved, the one that it is at is asked for twice.
   * A source that sent a wrong piece is not asked again. One that failed waits, longer each time in a row, and is
@@ -28,11 +30,15 @@ from pserver.exchange.crowd import choices_for, not_yet_the_end, pieces_to_ask, 
 from pserver.exchange.flights import Flight, slowest, tail_to_move, worth_asking_twice
 from pserver.exchange.sources import Failure, Source
 
+_RUN_IN_CROWD = 2  # pieces that a request keeps which was made before there was a crowd
 _FIRST_RUN_BYTES = 4 << 20  # of a source whose rate is not known yet
 
 
 class Plan:
-    """The plan for one file. `verified`: flags of the pieces that are there already."""
+    """The plan for one file. `verified`: flags of the pieces that are there already.
+
+    `expects_news`: it will be told by `heard_news` when it is known who else fetches the file.
+    """
 
     def __init__(
         self,
@@ -40,6 +46,8 @@ class Plan:
         verified: bytes | bytearray,
         limits: PlanLimits,
         chance: random.Random | None = None,
+        *,
+        expects_news: bool = False,
     ) -> None:
         self._piece_bytes = piece_bytes
         self._limits = limits
@@ -49,6 +57,8 @@ class Plan:
         self._flights: dict[int, Flight] = {}
         self._aborts: list[int] = []
         self._asked = 0
+        self._expects_news = expects_news
+        self._shortened = False
 
     @property
     def finished(self) -> bool:
@@ -121,6 +131,10 @@ class Plan:
         """Whether that source was ever added."""
         return key in self._sources
 
+    def heard_news(self) -> None:
+        """The sources that fetch the file themselves were added, if there are any."""
+        self._expects_news = False
+
     def ended(self, number: int) -> None:
         """The request is over, without a failure; what it did not bring is free again."""
         self._end(number)
@@ -131,6 +145,9 @@ class Plan:
         """What to do now; at most `room` new requests."""
         self._give_up_stalled(now)
         self._end_overtaken()
+        if self.crowded and not self._shortened:
+            self._shortened = True
+            self._shorten_runs()
         asks: list[Ask] = []
         while len(asks) < room and (ask := self._next_ask(now)) is not None:
             asks.append(ask)
@@ -169,7 +186,7 @@ class Plan:
 
     def _next_ask(self, now: float) -> Ask | None:
         busy = sum(source.connections > 0 for source in self._sources.values())
-        crowded = self.crowded
+        crowded = self.crowded or self._expects_news
         ready = [
             source
             for source in self._sources.values()
@@ -286,6 +303,14 @@ class Plan:
             if flight.stalled(self._limits.stall_seconds, self._limits.least_rate, now):
                 self._aborts.append(flight.number)
                 self.failed(flight.number, "stalled", f"{flight.source.label} sends nothing", now)
+
+    def _shorten_runs(self) -> None:
+        """Leave to the crowd what long requests have not begun."""
+        for flight in self._flights.values():
+            first = flight.at + _RUN_IN_CROWD
+            if flight.end > first:
+                self._board.release(run_mask(first, flight.end))
+                flight.end = first
 
     def _end_overtaken(self) -> None:
         """Cut off requests that are at a piece which another request brought first."""

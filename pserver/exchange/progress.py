@@ -41,6 +41,11 @@ class Live:
         with self._lock:
             self._meter.add(count, now)
 
+    @property
+    def received(self) -> int:
+        """Bytes that came in all."""
+        return self._meter.total
+
     def waited(self, peer: str, seconds: float, now: float) -> None:
         """A worker waited for the peer of that name to send."""
         with self._lock:
@@ -134,7 +139,7 @@ def transfer_view(
         eta_seconds=(total - done) / rate if rate else None,
         created=transfer.created,
         ended=transfer.ended,
-        standstill=_standstill(files),
+        standstill=_standstill(files) or _pause(transfer),
         error=transfer.error,
         sources=live.sources(now) if live is not None else gave,
         targets=tuple(TargetView(one.peer, one.state, one.bytes_done, one.error) for one in targets),
@@ -156,6 +161,11 @@ def _standstill(files: Sequence[FileProgress]) -> str | None:
     if any(file.standstill is None for file in files):
         return None
     return next((file.standstill for file in files), None)
+
+
+def _pause(transfer: Transfer) -> str | None:
+    """Why it was paused, where nobody asked for that."""
+    return transfer.error[1] if transfer.state == "paused" and transfer.error is not None else None
 
 
 def _item_view(item: Item, files: list[FileProgress]) -> ItemView:

@@ -38,7 +38,8 @@ class Pull:
         self._partial = partial
         self._live = live
         self._news = News(engine, file_id, partial)
-        self._plan = Plan(partial.manifest.piece_size, partial.flags, engine.limits.plan)
+        limits, news = engine.limits.plan, self._news.at_once
+        self._plan = Plan(partial.manifest.piece_size, partial.flags, limits, expects_news=news)
         self._changed = threading.Condition()
         self._peers: dict[str, Peer] = {}
         self._given: Counter[str] = Counter()  # bytes that each gave, first of all
@@ -159,15 +160,17 @@ class Pull:
 
     def _hear(self, source: Peer) -> None:
         """Ask that source who else fetches the file."""
-        heard = self._news.ask(source)
+        with self._changed:
+            known = frozenset(self._peers)
+        heard = self._news.ask(source, known)
         with self._changed:
             for peer, has in heard:
-                mask, known = all_or(has, self._manifest.piece_count), self._plan.knows(peer.peer_id)
-                if known:
-                    self._plan.learnt(peer.peer_id, mask)
-                elif len(self._peers) < _MOST_PEERS:
-                    self._peers[peer.peer_id] = peer
+                if peer.peer_id in self._peers or len(self._peers) < _MOST_PEERS:
+                    # Also one that was gone: it may have begun only now.
+                    mask = all_or(has, self._manifest.piece_count)
+                    self._peers.setdefault(peer.peer_id, peer)
                     self._plan.add_source(peer.peer_id, peer.name, mask, self._engine.clock())
+            self._plan.heard_news()
             crowded = self._plan.crowded
         self._news.heard(crowded, self._engine.clock())
         self._pump(self._engine.clock())
@@ -262,7 +265,9 @@ class Pull:
 
         body.fill(content, on_slice, allowed)
         if hashed.digest() != self._manifest.piece_hash(piece):
+            self._engine.tally.wrong()
             raise PeerLied(f"{self._peers[ask.source].name} sent a wrong piece")
+        self._engine.tally.right()
         self._keep(ask, piece, content)
 
     def _next_piece(self, ask: Ask) -> int | None:

@@ -74,6 +74,16 @@ class Resolver:
             raise self._nothing(answer, f"no peer has '{what}'")
         return answer
 
+    def file_id(self, what: str) -> bytes:
+        """The id of a file by its name or id:HEX; that of a name from who has it. As `order`."""
+        asked = self.query(what)
+        if asked.file_id is not None:
+            return asked.file_id
+        groups = self.lookup(what).groups
+        if len(groups) > 1:
+            raise Conflict(f"'{what}' stands for {len(groups)} different files", "ambiguous", groups)
+        return groups[0].file_id
+
     def peer(self, name_or_id: str) -> Peer:
         """The peer of that name, or of an id that begins so. NotFound, Unavailable, Conflict "ambiguous"."""
         answer = self._finder.peers(match=name_or_id)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from pserver.exchange.bitfield import from_mask, to_mask
 from pserver.exchange.partial import Partial
+from pserver.exchange.proofs import Proofs
 from pserver.exchange.swarm import Swarm
 from pserver.model import InvalidRequest, Peer, Unavailable
 from pserver.pieces import Want
@@ -88,10 +89,11 @@ class Sent:
 
 
 class Serving:
-    """Thread-safe. `clock`: seconds that never go back."""
+    """Thread-safe. `clock`: seconds that never go back. `proofs`: of the addresses that askers say they have."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], proofs: Proofs) -> None:
         self._clock = clock
+        self._proofs = proofs
         self._lock = threading.Lock()
         self._partials: dict[bytes, tuple[Partial, str, OnAsker]] = {}
         self._swarms: OrderedDict[bytes, Swarm] = OrderedDict()
@@ -144,11 +146,16 @@ class Serving:
         return Sent(file, lambda: self._has_sent(file_id))
 
     def news(self, file_id: bytes, count: int, here: bytes | None, asker: Peer, has: bytes) -> SwarmNews:
-        """Who fetches that file from this peer, for one that does too and has those pieces. InvalidRequest."""
-        mask = _mask("bitfield", has, count)
+        """Who fetches that file from this peer, for one that does too and has those pieces. InvalidRequest.
+
+        Others are told of the asker once its address is proved.
+        """
+        mask, proved = _mask("bitfield", has, count), self._proofs.proved(asker)
+        if not proved:
+            self._proofs.look_into(asker)
         with self._lock:
             swarm, now = self._swarm(file_id), self._clock()
-            swarm.met(asker.peer_id, asker, mask, now)
+            swarm.met(asker.peer_id, asker if proved else None, mask, now)
             others = swarm.others(asker.peer_id, MOST_OTHERS, now)
         self._tell(file_id, asker.peer_id, mask)
         return SwarmNews(here, [(peer, from_mask(each, count)) for peer, each in others])

@@ -6,6 +6,7 @@ A bitfield is recorded here only after its bytes were synced: what is recorded i
 # ruff: noqa: S608 - only constants of this file become part of a statement
 
 import json
+import logging
 import secrets
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 
 from pserver.database import Database
-from pserver.exchange import item_rows
+from pserver.exchange import item_rows, placed_rows
 from pserver.exchange.item_rows import COLUMNS as _ITEM
 from pserver.exchange.item_rows import Written, item_of
 from pserver.exchange.transfer import ENDED, Item, Recorded, Target, Transfer, Wanted, check_move
@@ -21,13 +22,16 @@ from pserver.model import NotFound, Peer
 
 KEPT_ENDED = 100
 _SQL = package_files("pserver.exchange")
-_VERSIONS = ("transfers.sql", "transfers_2.sql")  # each later one takes the schema one version on
+_VERSIONS = ("transfers.sql", "transfers_2.sql", "transfers_3.sql")  # each later one takes the schema one version on
+SCHEMA_VERSION = len(_VERSIONS)
 _ID_BYTES = 4
+_log = logging.getLogger(__name__)
 _TRANSFER = (
     "id, kind, label, state, created, ended, error_code, error_detail, tree, asker, hints, files_total, bytes_total,"
     " files_done, bytes_done"
 )
 _ONE = "transfer_id = ? AND number = ?"
+_OPEN = "state IN ('queued', 'running', 'placing')"
 
 
 class Transfers:
@@ -35,6 +39,11 @@ class Transfers:
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, [_SQL.joinpath(name).read_text() for name in _VERSIONS])
+
+    @property
+    def database(self) -> Database:
+        """Where it all is, for other records that change together with it."""
+        return self._database
 
     def close(self) -> None:
         """Close the database."""
@@ -51,9 +60,10 @@ class Transfers:
         asker: str | None = None,
         hints: Sequence[Peer] = (),
         targets: Sequence[Peer] = (),
+        transfer_id: str | None = None,
     ) -> Transfer:
-        """A new transfer, queued. `now` is Unix time."""
-        transfer_id = secrets.token_hex(_ID_BYTES)
+        """A new transfer, queued. `now` is Unix time; `transfer_id`: of `new_id`, if it must be known before."""
+        transfer_id = transfer_id or new_id()
         known = json.dumps([[peer.peer_id, peer.name, peer.url] for peer in hints])
         size = sum(one.size for one in wanted)
         row = (transfer_id, kind, label, "queued", now, None, None, None, tree, asker, known, len(wanted), size)
@@ -64,6 +74,7 @@ class Transfers:
                 "INSERT INTO targets VALUES (?, ?, ?, ?, 'queued', 0, NULL, NULL)",
                 ((transfer_id, peer.peer_id, peer.name, peer.url) for peer in targets),
             )
+        _tell(transfer_id, f"{kind} of {label!r} made")
         return self.get(transfer_id)
 
     def get(self, transfer_id: str) -> Transfer:
@@ -98,6 +109,12 @@ class Transfers:
         with self._database.reading() as db:
             return dict(db.execute("SELECT state, count(*) FROM transfers GROUP BY state").fetchall())
 
+    def census(self) -> dict[tuple[str, str], int]:
+        """How many there are of each (kind, state) that any is of."""
+        with self._database.reading() as db:
+            rows = db.execute("SELECT kind, state, count(*) FROM transfers GROUP BY kind, state").fetchall()
+        return {(kind, state): count for kind, state, count in rows}
+
     def move(self, transfer_id: str, state: str, now: float, error: tuple[str, str] | None = None) -> Transfer:
         """Take it into another state. NotFound; Conflict if it cannot go there from the one it is in.
 
@@ -114,8 +131,12 @@ class Transfers:
             if before == "failed" and state == "queued":
                 again = "UPDATE items SET state = 'queued', error = NULL WHERE transfer_id = ? AND state = 'failed'"
                 db.execute(again, (transfer_id,))
+            if state == "cancelled":
+                placed_rows.cancelled(db, transfer_id)
             _drop_old(db)
-            return _get(db, transfer_id)
+            moved = _get(db, transfer_id)
+        _tell(transfer_id, f"{before} -> {state}" + (f": {detail}" if detail else ""))
+        return moved
 
     def forget(self, transfer_id: str) -> None:
         """Remove all that is known of it; if it is not known, nothing happens."""
@@ -130,7 +151,7 @@ class Transfers:
 
     def open_items(self, transfer_id: str, after: int, limit: int) -> list[Item]:
         """As `items`, but only those that have not ended."""
-        where = "transfer_id = ? AND number > ? AND state IN ('queued', 'running', 'placing') ORDER BY number LIMIT ?"
+        where = f"transfer_id = ? AND number > ? AND {_OPEN} ORDER BY number LIMIT ?"
         return self._items(where, (transfer_id, after, limit))
 
     def failed_items(self, transfer_id: str) -> tuple[int, str]:
@@ -193,6 +214,7 @@ class Transfers:
                 _set_done(db, transfer_id, number, size)
                 db.execute(f"DELETE FROM recorded WHERE {_ONE}", (transfer_id, number))
                 db.execute("UPDATE transfers SET files_done = files_done + 1 WHERE id = ?", (transfer_id,))
+                placed_rows.ended(db, transfer_id, [number])
 
     def begin_placing_group(self, transfer_id: str, written: Sequence[Written]) -> None:
         """As `begin_placing` for many, each of the size that its item says."""
@@ -201,8 +223,10 @@ class Transfers:
 
     def end_group(self, transfer_id: str, numbers: Iterable[int], renamed: Mapping[int, str]) -> None:
         """As `end_item` for many that are done, with their own names but for the `renamed`: number to final name."""
+        ended = list(numbers)
         with self._database.writing() as db:
-            item_rows.end(db, transfer_id, numbers, renamed)
+            item_rows.end(db, transfer_id, ended, renamed)
+            placed_rows.ended(db, transfer_id, ended)
 
     def partials(self) -> set[tuple[str, int]]:
         """The (transfer id, item number) of every partial file that is still of use."""
@@ -213,6 +237,13 @@ class Transfers:
                     " WHERE state NOT IN ('done', 'cancelled')"
                 ).fetchall()
             )
+
+    def promised_bytes(self) -> int:
+        """How many bytes the files have that downloads which live are still to bring."""
+        live = "SELECT id FROM transfers WHERE state IN ('queued', 'running', 'paused') AND kind != 'upload'"
+        query = f"SELECT total(size) FROM items WHERE {_OPEN} AND transfer_id IN ({live})"
+        with self._database.reading() as db:
+            return int(db.execute(query).fetchone()[0])
 
     # --- what came from whom ------------------------------------------------------------------------------------
 
@@ -253,6 +284,16 @@ class Transfers:
         return [item_of(*row) for row in rows]
 
 
+def _tell(transfer_id: str, what: str) -> None:
+    """In the log, for whoever follows a transfer from peer to peer."""
+    _log.info("transfer %s: %s", transfer_id, what, extra={"transfer_id": transfer_id})
+
+
+def new_id() -> str:
+    """An id for a transfer."""
+    return secrets.token_hex(_ID_BYTES)
+
+
 def _get(db: sqlite3.Connection, transfer_id: str) -> Transfer:
     row = db.execute(f"SELECT {_TRANSFER} FROM transfers WHERE id = ?", (transfer_id,)).fetchone()
     if row is None:
@@ -286,6 +327,7 @@ def _drop_old(db: sqlite3.Connection) -> None:
 
 
 def _forget(db: sqlite3.Connection, transfer_id: str) -> None:
+    placed_rows.cancelled(db, transfer_id)
     for table in ("items", "recorded", "targets", "sources"):
         db.execute(f"DELETE FROM {table} WHERE transfer_id = ?", (transfer_id,))
     db.execute("DELETE FROM transfers WHERE id = ?", (transfer_id,))

@@ -9,24 +9,27 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
 
+from protos.logs import working_on
+from pserver.exchange.asking import Asking, Grants, OfferClient
+from pserver.exchange.grants import LOG_IN
 from pserver.exchange.progress import Live
 from pserver.exchange.transfer import ENDED, Item, Target, Transfer, Wanted
-from pserver.exchange.transfers import Transfers
-from pserver.model import Conflict, NotFound, Offer, OfferView, Peer, PServerError, SharedFile, Unavailable
+from pserver.exchange.transfers import Transfers, new_id
+from pserver.model import (
+    Conflict,
+    NotFound,
+    Peer,
+    PServerError,
+    SharedFile,
+    Unavailable,
+)
 
 _ASKERS = 4
 _log = logging.getLogger(__name__)
-
-
-class OfferClient(Protocol):
-    """What an upload needs of a PeerClient."""
-
-    def offer(self, peer: Peer, offer: Offer) -> OfferView: ...
-    def offer_state(self, peer: Peer, offer_id: str) -> OfferView: ...
-    def withdraw_offer(self, peer: Peer, offer_id: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Uploads:
     """Offers files of the own share to other peers. Thread-safe.
 
     `place(file_id, size, count, excluded peer ids)` has the locator choose targets; `own_url()` is the address
-    under which targets reach this peer.
+    under which targets reach this peer; `grants`: where accounts can be on. An upload that needs a person who is logged
+    in, and has none, is paused with the error "login_required" once nothing else of it moves.
     """
 
     def __init__(
@@ -51,48 +55,60 @@ class Uploads:
         place: Callable[[bytes, int, int, Sequence[str]], list[Peer]],
         own_url: Callable[[], str],
         *,
+        grants: Grants | None = None,
         limits: UploadLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._transfers = transfers
-        self._peers = peers
         self._place = place
-        self._own_url = own_url
         self._limits = limits or UploadLimits()
         self._clock = clock
+        self._asking = Asking(peers, own_url, grants, self._limits.patience_seconds, clock)
         self._wall = wall
         self._wake = threading.Event()
         self._stopped = False
-        self._silent_since: dict[tuple[str, str], float] = {}  # (transfer, peer): since when it does not answer
         self._live: dict[str, Live] = {}
         self._thread = threading.Thread(target=self._run, name="uploads", daemon=True)
         self._pool = ThreadPoolExecutor(_ASKERS, "upload")
 
-    def start(self, file: SharedFile, to: Sequence[Peer], replicas: int) -> Transfer:
+    def start(self, file: SharedFile, to: Sequence[Peer], replicas: int, session: str | None = None) -> Transfer:
         """Make each peer of `to`, or else `replicas` peers that the locator chooses, hold `file`.
 
-        The peers named by a person are kept as the transfer's hints: for one of those that fails no other is chosen.
-        Unavailable if no peer can take it.
+        `session`: of the person who wants it, where accounts are on. The peers named by a person are kept as the
+        transfer's hints: for one of those that fails no other is chosen. Unavailable if no peer can take it.
         """
         targets = list(to) or self._place(file.file_id, file.size, replicas, ())
         if not targets:
             raise Unavailable("no other peer has room for it and takes uploads now (or all of them hold it already)")
         wanted = [Wanted(file.name, file.file_id, file.size, file.sha256)] * max(len(to), replicas)
-        made = self._transfers.create("upload", file.name, wanted, self._wall(), hints=to, targets=targets)
+        transfer_id = new_id()
+        self._asking.hold(transfer_id, session)  # before it is there to be looked after
+        made = self._transfers.create(
+            "upload", file.name, wanted, self._wall(), hints=to, targets=targets, transfer_id=transfer_id
+        )
         self._wake.set()
         return made
 
     def cancel(self, transfer: Transfer) -> None:
         """End a live upload, and tell its targets that did not finish to drop it."""
         self._transfers.move(transfer.id, "cancelled", self._wall())
+        self._asking.forget(transfer.id)
         for target in self._transfers.targets(transfer.id):
             if target.state not in ENDED:
                 self._transfers.set_target(transfer.id, replace(target, state="cancelled"))
                 self._pool.submit(self._withdraw, target)
 
-    def resume(self, transfer: Transfer) -> Transfer:
-        """Let a failed upload try its failed targets again. Conflict in any other state."""
+    def resume(self, transfer: Transfer, session: str | None = None) -> Transfer:
+        """Let a failed upload try its failed targets again, or one go on that waits for a person who is logged in.
+
+        Conflict in any other state.
+        """
+        if transfer.state not in {"done", "cancelled"}:
+            self._asking.hold(transfer.id, session)
+        if transfer.state == "running" and self._asking.waits_for_login(transfer.id):  # others of its targets take it
+            self._wake.set()
+            return transfer
         moved = self._transfers.move(transfer.id, "queued", self._wall())
         for target in self._transfers.targets(transfer.id):
             if target.state in {"failed", "cancelled"}:
@@ -125,7 +141,8 @@ class Uploads:
         live = [one for one in self._transfers.in_states(("queued", "running")) if one.kind == "upload"]
         for transfer in live:
             try:
-                self._step(transfer)
+                with working_on(request=f"{transfer.kind}-{transfer.id}", transfer=transfer.id):
+                    self._step(transfer)
             except (NotFound, Conflict):
                 continue  # it was cancelled or forgotten meanwhile
         return bool(live)
@@ -147,37 +164,15 @@ class Uploads:
             transfer = self._transfers.move(transfer.id, "running", self._wall())
         (item,) = self._transfers.items(transfer.id, -1, 1)
         targets = self._transfers.targets(transfer.id)
-        asked = list(self._pool.map(lambda target: self._ask(transfer, item, target), targets))
+        grants = self._asking.granted(transfer.id, item, targets)
+        # Each in a context of its own, in which what is asked and logged carries the ids of this transfer.
+        asking = [
+            partial(copy_context().run, self._asking.ask, transfer.id, item, target, grants) for target in targets
+        ]
+        asked = list(self._pool.map(lambda ask: ask(), asking))
         self._record(transfer, targets, asked)
         self._replace_failed(transfer, item, asked)
         self._conclude(transfer)
-
-    def _ask(self, transfer: Transfer, item: Item, target: Target) -> Target:
-        """The target after one question. Three cases: it refuses, it does not answer (for too long), it says."""
-        if target.state in ENDED:
-            return target
-        silent = (transfer.id, target.peer.peer_id)
-        try:
-            said = self._question(item, target)
-        except (Unavailable, TimeoutError) as error:
-            since = self._silent_since.setdefault(silent, self._clock())
-            if self._clock() - since < self._limits.patience_seconds:
-                return target
-            return replace(target, state="failed", error=str(error))
-        except PServerError as error:
-            return replace(target, state="failed", error=str(error))
-        self._silent_since.pop(silent, None)
-        done = item.size if said.state == "done" else said.bytes_done
-        return replace(target, state=said.state, bytes_done=done, error=said.error, offer_id=said.offer_id)
-
-    def _question(self, item: Item, target: Target) -> OfferView:
-        if target.offer_id is not None:
-            try:
-                return self._peers.offer_state(target.peer, target.offer_id)
-            except NotFound:
-                pass  # the target forgot it (a new disk, say): offer it again
-        assert item.sha256 is not None  # `start` gives it
-        return self._peers.offer(target.peer, Offer(item.file_id, item.size, item.name, item.sha256, self._own_url()))
 
     def _record(self, transfer: Transfer, before: Sequence[Target], after: Sequence[Target]) -> None:
         live = self._live.setdefault(transfer.id, Live())
@@ -205,8 +200,13 @@ class Uploads:
         done = [target for target in targets if target.state == "done"]
         for number in range(transfer.files_done, min(len(done), transfer.files_total)):
             self._transfers.end_item(transfer.id, number, transfer.label)
-        if any(target.state not in ENDED for target in targets):
+        live = [target for target in targets if target.state not in ENDED]
+        if self._asking.waits_for_login(transfer.id) and all(target.offer_id is None for target in live):
+            self._live.pop(transfer.id, None)
+            self._transfers.move(transfer.id, "paused", self._wall(), ("login_required", LOG_IN))
+        if live:
             return
+        self._asking.forget(transfer.id)
         self._live.pop(transfer.id, None)
         if len(done) >= transfer.files_total:
             self._transfers.move(transfer.id, "done", self._wall())
@@ -215,10 +215,8 @@ class Uploads:
             self._transfers.move(transfer.id, "failed", self._wall(), error)
 
     def _withdraw(self, target: Target) -> None:
-        if target.offer_id is None:
-            return
         try:
-            self._peers.withdraw_offer(target.peer, target.offer_id)
+            self._asking.withdraw(target)
         except PServerError as error:
             _log.info("%s was not told that its offer is withdrawn: %s", target.peer.name, error)
 

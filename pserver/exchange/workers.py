@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ class Workers:
         with self._changed:
             if self._stopped:
                 return
-            self._tasks.append(task)
+            self._tasks.append(partial(copy_context().run, task))  # what it logs carries the ids of who hands it over
             if self._idle >= len(self._tasks) or self._threads == self._most:
                 self._changed.notify()
                 return

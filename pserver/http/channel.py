@@ -57,8 +57,14 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
         self._lingering = False
         self._sent = 0  # bytes given to the kernel so far
         self._taken = 0  # bytes the other side had acknowledged when last looked
+        self._closed = False
         self._held_back = False  # there is more to send than the upload rate allows now
         super().__init__(server, sock, addr, adj, map=map)
+
+    @property
+    def sent(self) -> int:
+        """How many bytes were given to the kernel so far."""
+        return self._sent
 
     def phase(self) -> Phase:
         """What the connection waits for now."""
@@ -123,7 +129,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
     def _hand_over(self, request: Parser) -> None:
         """A request is complete, or refused: a worker answers it."""
         self.request = None
-        if not request.empty:
+        if not request.empty and not request.error and self.server.too_busy():
+            self._refuse(503, "Service Unavailable")
+        elif not request.empty:
             self._lingers = bool(request.error)
             self.requests.append(request)
             self.server.add_task(self)
@@ -281,6 +289,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
     def handle_close(self) -> None:
         """Close the connection and its files."""
         super().handle_close()
+        if not self._closed:
+            self._closed = True
+            self.server.channel_closed(self._sent)
         self.server.pace.leave(self)  # only now: before, a worker could still wait for its turn
 
     def handle_expt(self) -> None:

@@ -13,8 +13,9 @@ class Limits:
     threads: how many requests the application works on at once. Sending a file needs no thread.
     max_connections: open connections in all. When full, the longest-waiting one makes room for a new one; only when
         every connection is being worked for or sent to is the new one answered 503.
-    max_connections_per_address: the same, per IPv4 address or IPv6 /64. High by default, because behind a proxy all
-        clients have one address; it only keeps one address from taking everything.
+    max_connections_per_address: the same, per IPv4 address or IPv6 /64, answered 429. High by default, because behind
+        a proxy all clients have one address; it only keeps one address from taking everything.
+    max_requests: requests that are worked on or wait for a worker; one more is answered 503.
     max_header_bytes: request line and headers; more is answered 431.
     max_body_bytes: request body, kept in memory, so max_connections times this is the worst case; more is 413.
     header_seconds: from the first byte of a request to the end of its headers, however the bytes drip; else 408.
@@ -29,6 +30,7 @@ class Limits:
     threads: int = 8
     max_connections: int = 512
     max_connections_per_address: int = 384
+    max_requests: int = 256
     max_header_bytes: int = 32 * KIB
     max_body_bytes: int = 256 * KIB
     header_seconds: float = 15

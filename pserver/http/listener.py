@@ -28,6 +28,8 @@ from pserver.http.socket import address_key
 LOG = logging.getLogger("pserver.http.server")
 
 ACCEPTS_PER_TURN = 64
+TOO_MANY = 429, "Too Many Requests"
+FULL = 503, "Service Unavailable"
 # How long not to try to accept after the system refused a descriptor or memory for it.
 ACCEPT_PAUSE_SECONDS = 0.5
 
@@ -43,6 +45,9 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
         self.pace = Pace(limits.upload_rate)
         self.turn_bytes = limits.turn_bytes(1)  # how much one connection may be sent now
         self.draining = False
+        self.refused = 0  # connections turned away
+        self._sent_before = 0  # bytes, on connections that are closed
+        self._sent_shown = 0
         self._ended = False
         self._accept_after = 0.0
         self._next_sweep = 0.0
@@ -114,8 +119,10 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
         self._make_room(Counter(), None)
 
     def _admit(self, sock: socket.socket, addr: tuple[Any, ...]) -> None:  # whatever accept() gives for the family
-        if not self._has_room_for(address_key(addr[0])):
-            turn_away(sock)
+        address = address_key(addr[0])
+        if not self._has_room_for(address):
+            self.refused += 1
+            turn_away(sock, *(TOO_MANY if self._held_by(address) >= self.limits.max_connections_per_address else FULL))
             return
         try:
             self.set_socket_options(sock)
@@ -124,6 +131,24 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
             Channel(self, sock, addr, self.adj, self._map)
         except OSError:
             sock.close()  # the client left already
+
+    def channel_closed(self, sent: int) -> None:
+        """A connection on which so many bytes were sent is closed, and no longer one of the active."""
+        self._sent_before += sent
+
+    def sent_bytes(self) -> int:
+        """How much was sent on all connections, as of about now; never less than it was. For one asker at a time."""
+        active = sum(channel.sent for channel in list(self.active_channels.values()))
+        self._sent_shown = max(self._sent_shown, self._sent_before + active)
+        return self._sent_shown
+
+    def too_busy(self) -> bool:
+        """Whether so many requests wait for a worker that one more would be too many."""
+        workers = self.task_dispatcher
+        return bool(len(workers.queue) + workers.active_count >= self.limits.max_requests)
+
+    def _held_by(self, address: str) -> int:
+        return sum(channel.address == address for channel in self.active_channels.values())
 
     def _has_room_for(self, address: str) -> bool:
         """Whether one more from `address` fits, perhaps because another made room.
@@ -214,12 +239,12 @@ def adjustments(limits: Limits, name: str) -> Any:  # waitress' untyped Adjustme
     )
 
 
-def turn_away(sock: socket.socket) -> None:
-    """Answer 503 as well as can be done without waiting, and close."""
+def turn_away(sock: socket.socket, status: int, reason: str) -> None:
+    """Answer that as well as can be done without waiting, and close."""
     with sock:
         sock.setblocking(False)
         try:
-            sock.send(refusal(503, "Service Unavailable"))
+            sock.send(refusal(status, reason))
             sock.shutdown(socket.SHUT_WR)
             sock.recv(64 * 1024)  # a request left unread would make the close a reset, and the answer be lost
         except OSError:

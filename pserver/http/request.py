@@ -13,6 +13,8 @@ from waitress.utilities import BadRequest
 
 from pserver.http.file import FileRange, NoFile
 
+TRY_LATER = (429, 503)
+RETRY_SECONDS = 2
 LOG = logging.getLogger("pserver.http.server")
 
 
@@ -99,4 +101,6 @@ class Refusal(ErrorTask):  # type: ignore[misc]  # the base is Any: waitress has
 def refusal(status: int, reason: str) -> bytes:
     """A whole answer, for a client that gets no worker: it says no, and that the connection ends here."""
     head = f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    if status in TRY_LATER:
+        head += f"Retry-After: {RETRY_SECONDS}\r\n"
     return f"{head}Content-Length: {len(reason) + 1}\r\n\r\n{reason}\n".encode("ascii")

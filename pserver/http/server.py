@@ -66,10 +66,20 @@ class HttpServer:
         return int(self._listener.effective_port)
 
     @property
+    def host(self) -> str:
+        """The address it listens on."""
+        return str(self._listener.effective_host)
+
+    @property
     def address(self) -> str:
         """Host and port as a URL has them: `127.0.0.1:8001`, `[::1]:8001`."""
         host = self._listener.effective_host
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    def traffic(self) -> tuple[int, int, int]:
+        """Connections open now, connections turned away so far, bytes sent so far."""
+        listener = self._listener
+        return len(listener.active_channels), listener.refused, listener.sent_bytes()
 
     def start(self) -> None:
         """Serve, in threads of its own; returns at once. Raises RuntimeError when called twice or after stop()."""

@@ -29,8 +29,8 @@ class OwnShare(Protocol):
 class Holdings:
     """Answers from the own share. `info` gives this peer as it stands in a list of peers."""
 
-    def __init__(self, own: Peer, share: OwnShare, info: Callable[[], PeerInfo]) -> None:
-        self.peer = own
+    def __init__(self, own: Callable[[], Peer], share: OwnShare, info: Callable[[], PeerInfo]) -> None:
+        self._own = own
         self._share = share
         self._info = info
 
@@ -44,7 +44,7 @@ class Holdings:
             answer.groups = self._group(self._share.search(request.words, most))
         elif request.kind == "peers":
             answer.peers = self._as_listed(request.match, request.folder)
-        elif request.peer_id == self.peer.peer_id:
+        elif request.peer_id == self._own().peer_id:
             self._list_files(request, answer)
         return answer
 
@@ -64,14 +64,14 @@ class Holdings:
             if known is not None:
                 known.names.append(file.name)
                 continue
-            holder = Holder(self.peer, file.name, file.sha256_checked)
+            holder = Holder(self._own(), file.name, file.sha256_checked)
             groups[file.file_id] = FileGroup(file.file_id, file.size, file.sha256, [file.name], [holder], 1)
         return list(groups.values())
 
     def _as_listed(self, match: str, folder: str) -> list[PeerInfo]:
-        if not _matches(self.peer, match):
+        if not _matches(self._own(), match):
             return []
-        info = replace(self._info(), peer=self.peer, heartbeat_age=None)
+        info = replace(self._info(), peer=self._own(), heartbeat_age=None)
         if folder:
             files, size = self._count_below(folder)
             info = replace(info, files=files, bytes=size)

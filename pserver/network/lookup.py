@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from protos.logs import new_request_id, request_id, working_on
 from pserver.backoff import Chance
 from pserver.model import (
     FileGroup,
@@ -134,7 +135,8 @@ class Lookup:
         awake, resting = self._locator_ways()
         alive, dead = self._neighbours.in_order()
         ways = [*self._through(alive), *awake, *self._through(dead), *resting]
-        answers, refusal = self._ask(request, ways, deadline, self._own_query)
+        with working_on(request=request_id() or new_request_id()):
+            answers, refusal = self._ask(request, ways, deadline, self._own_query)
         answer = merge(request, own, answers)
         if refusal is not None and not answers:
             raise refusal
@@ -148,6 +150,10 @@ class Lookup:
         return replace(request, query_id=query_id)
 
     # --- the relay
+
+    def relays(self) -> tuple[int, int]:
+        """How many lookups of others are being relayed, and how many were sent away so far."""
+        return self._pool.counts()
 
     def relay(self, request: LookupRequest, asker: str) -> LookupAnswer:
         """Answer another peer (`asker`: its peer id). Unavailable: too many at once; NotFound, InvalidRequest."""

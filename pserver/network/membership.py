@@ -69,9 +69,9 @@ class Locator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Self:
-    """What this peer tells of itself. `free_bytes` is asked anew at each heartbeat."""
+    """What this peer tells of itself. `peer` and `free_bytes` are asked anew each time."""
 
-    peer: Peer
+    peer: Callable[[], Peer]
     version: str
     accepts_uploads: bool
     free_bytes: Callable[[], int]
@@ -82,7 +82,8 @@ class Membership:
 
     `locators` in the order of the settings; if there are none, it does nothing. Whoever made them closes them, after
     `stop`. `on_replaced` is called once, from that thread, with a message for the person, when another process has
-    taken this peer's place; membership has ended by then.
+    taken this peer's place; membership has ended by then. `on_lease` is called from it after each Register (with the
+    locator's id, hex) and Heartbeat (without); it returns at once.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Membership:
         locators: Sequence[Locator],
         on_replaced: Callable[[str], None],
         *,
+        on_lease: Callable[[int, Lease, str | None], object] = lambda _position, _lease, _locator_id: None,
         clock: Callable[[], float] = time.monotonic,
         chance: Chance = random.random,
     ) -> None:
@@ -99,6 +101,7 @@ class Membership:
         self._index = index
         self._locators = list(locators)
         self._on_replaced = on_replaced
+        self._on_lease = on_lease
         self._clock = clock
         self._state = MembershipState([locator.address for locator in locators], chance)
         self._lock = threading.Lock()  # of _state; never held while the share or a locator is called
@@ -129,15 +132,31 @@ class Membership:
         with self._lock:
             return self._state.statuses
 
+    def in_reach(self) -> bool:
+        """Whether a locator answers now, as far as is known."""
+        return any(status.state == "registered" for status in self.locators())
+
     def neighbours(self) -> tuple[Peer, ...]:
         """The peers that the locator last assigned; kept while it is away."""
         with self._lock:
-            return tuple(peer for peer in self._state.neighbours if peer.peer_id != self._own.peer.peer_id)
+            return tuple(peer for peer in self._state.neighbours if peer.peer_id != self._own.peer().peer_id)
 
     def reachable(self) -> Reachable:
         """Whether the locator's dial-back reached this peer."""
         with self._lock:
             return self._state.reachable
+
+    def moved(self) -> None:
+        """This peer has another address: register again, so that others learn it."""
+        with self._lock:
+            self._state.moved(self._clock())
+        self._wake.set()
+
+    def heartbeat_age(self) -> float | None:
+        """Seconds since the lease was last renewed; None: there is no lease."""
+        with self._lock:
+            renewed = self._state.renewed
+        return None if renewed is None else max(0.0, self._clock() - renewed)
 
     def order(self) -> list[int]:
         """The locators' positions in the order in which a lookup asks them: the one registered with comes first."""
@@ -178,10 +197,10 @@ class Membership:
                     self._state.epoch_began(self._clock())
 
     def _register(self, action: Register) -> None:
-        own, locator = self._own, self._locators[action.locator]
+        own, peer, locator = self._own, self._own.peer(), self._locators[action.locator]
         said = Introduction(
-            name=own.peer.name,
-            url=own.peer.url,
+            name=peer.name,
+            url=peer.url,
             version=own.version,
             free_bytes=own.free_bytes(),
             accepts_uploads=own.accepts_uploads,
@@ -190,11 +209,15 @@ class Membership:
         )
         answer = locator.register(said, REGISTER_TIMEOUT)
         with self._lock:
+            before = self._state.reachable
             self._state.registered(self._clock(), answer)
+            news = self._state.reachable != before
+        self._on_lease(action.locator, answer.lease, answer.locator_id.hex())
         if answer.reachable:
             _log.info("registered with the locator at %s", locator.address)
         else:
-            _log.warning("registered, but other peers cannot reach this one: %s", answer.unreachable_why)
+            level = logging.WARNING if news else logging.DEBUG  # once, not at each try
+            _log.log(level, "registered, but other peers cannot reach this one: %s", answer.unreachable_why)
 
     def _beat(self, action: Beat) -> None:
         pulse = Pulse(
@@ -207,6 +230,7 @@ class Membership:
         lease = self._locators[action.locator].heartbeat(pulse, HEARTBEAT_TIMEOUT)
         with self._lock:
             self._state.beaten(self._clock(), lease)
+        self._on_lease(action.locator, lease, None)
 
     def _send_changes(self, action: SendChanges) -> None:
         changes = changes_that_fit(self._index, action.after)

@@ -134,6 +134,11 @@ class MembershipState:
         """The locator's position and the lease's id, if there is a lease."""
         return None if self._held is None else (self._position, self._held.lease_id)
 
+    @property
+    def renewed(self) -> float | None:
+        """When the lease was last renewed; None: there is no lease."""
+        return None if self._held is None else self._held.renewed
+
     # --- deciding
 
     def next(self, now: float, epoch: bytes, sequence: int) -> Action:
@@ -171,6 +176,11 @@ class MembershipState:
         """The share's index moved: announce it, together with what else changes within a moment."""
         if self._announce_at <= now:
             self._announce_at = now + DEBOUNCE_SECONDS
+
+    def moved(self, now: float) -> None:
+        """This peer has another address, which nobody knows until it has registered again."""
+        self._unheard.reset()
+        self._register_at = now
 
     def epoch_began(self, now: float) -> None:
         """The share's index has a new epoch: tell the locator, which then asks for a snapshot."""

@@ -21,6 +21,7 @@ class RelayPool:
         self._most = most
         self._most_a_peer = most_a_peer
         self._running: Counter[str] = Counter()
+        self._refused = 0
         self._lock = threading.Lock()
 
     @contextmanager
@@ -28,6 +29,7 @@ class RelayPool:
         """A place in the pool for the time of the block; Unavailable if there is none for this peer."""
         with self._lock:
             if self._running.total() >= self._most or self._running[asker] >= self._most_a_peer:
+                self._refused += 1
                 raise Unavailable("this peer relays too many lookups already; try again, or ask another one")
             self._running[asker] += 1
         try:
@@ -37,6 +39,11 @@ class RelayPool:
                 self._running[asker] -= 1
                 if not self._running[asker]:
                     del self._running[asker]
+
+    def counts(self) -> tuple[int, int]:
+        """How many relays run, and how many were sent away so far."""
+        with self._lock:
+            return self._running.total(), self._refused
 
 
 class QueryIds:

@@ -16,6 +16,7 @@ from pserver.pieces import HASH_BYTES, MAX_FILE_BYTES
 
 SHORT_ID_BYTES = 16
 MAX_PEER_NAME_CHARACTERS = 64
+MAX_VERSION_CHARACTERS = 32
 MAX_WHY_CHARACTERS = 1024
 _MIN_INTERVAL_SECONDS = 0.1  # whatever the locator says, it is not asked more often than this
 
@@ -60,12 +61,17 @@ class IndexState:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """How long the membership lasts and how often it is to be renewed (seconds), and what came with the renewal."""
+    """How long the membership lasts and how often it is to be renewed (seconds), and what came with the renewal.
+
+    `accounts`: they are on at the locator; `orders_waiting`: it has some for this peer.
+    """
 
     lease_seconds: float
     heartbeat_seconds: float
     index: IndexState
     neighbours: tuple[Peer, ...] = ()
+    accounts: bool = False
+    orders_waiting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class Registration:
     unreachable_why: str = ""
     locator_time: float = 0.0
     locator_id: bytes = b""
+    version: str = ""  # of the locator; "": it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +173,7 @@ def registration(reply: messages.RegisterReply) -> Registration:
         unreachable_why=printable(reply.unreachable_why, MAX_WHY_CHARACTERS),
         locator_time=reply.locator_time_ms / 1000,
         locator_id=reply.locator_id[:HASH_BYTES],
+        version=printable(reply.version, MAX_VERSION_CHARACTERS),
     )
 
 
@@ -178,6 +186,8 @@ def lease(reply: messages.RegisterReply | messages.HeartbeatReply) -> Lease:
         heartbeat_seconds=max(_MIN_INTERVAL_SECONDS, reply.heartbeat_ms / 1000),
         index=index_state(reply.state),
         neighbours=tuple(peers(reply.neighbours)),
+        accounts=reply.accounts,
+        orders_waiting=reply.orders_waiting,
     )
 
 

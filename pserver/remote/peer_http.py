@@ -23,6 +23,8 @@ import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 
 from protos.addresses import AddressPolicy, forbidden_cause, guarded_session
+from protos.deadlines import due
+from protos.logs import REQUEST_ID, request_id
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Peer, PServerError, Refused, Unavailable
 
 CONNECT_SECONDS = 1.0
@@ -85,9 +87,11 @@ class PeerHttp:
     ) -> requests.Response:
         """The response, once its headers are here and its status is below 300; whoever gets it closes it.
 
-        `read_seconds`: how long nothing may come.
+        `read_seconds`: how long nothing may come, and how long all of the headers may take.
         """
         sent = dict(headers or {})
+        if request_id():
+            sent[REQUEST_ID] = request_id()
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         encoded = None
@@ -119,6 +123,7 @@ class PeerHttp:
     def body(self, peer: Peer, response: requests.Response, most_bytes: int, ends: float) -> bytes:
         """All of the body, if it has at most `most_bytes` and is here by `ends` (monotonic seconds)."""
         read = bytearray()
+        due(response, ends)
         with _our_errors(peer):
             while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
                 read += chunk
@@ -193,6 +198,8 @@ def _ours(peer: Peer, error: BaseException) -> PServerError:
     forbidden = forbidden_cause(error)
     if forbidden is not None:
         return Refused(f"{peer.name} is not asked: {forbidden}")
+    if isinstance(error, requests.exceptions.SSLError):
+        return PeerDead(f"{peer.name} at {peer.url} shows no certificate that is trusted here (see PSERVER_CA_FILE)")
     if isinstance(error, requests.ConnectTimeout):
         return PeerDead(f"{peer.name} at {peer.url} does not answer")
     if _is_timeout(error):

@@ -195,6 +195,7 @@ class PeerClient:
             "name": offer.name,
             "sha256": offer.sha256.hex(),
             "url": offer.url,
+            **({} if offer.grant is None else {"grant": offer.grant}),
         }
         return self._offer("POST", peer, "/peer/v1/offers", body)
 

@@ -83,6 +83,7 @@ class FakeLocator:
     heartbeat_seconds: float = 10.0
     delay: float = 0.0
     reachable: bool = True
+    why: str = ""  # it is not reachable; "": that nobody answers
     neighbours: tuple[Peer, ...] = ()
     fails: PServerError | None = None
     closed: bool = False
@@ -95,12 +96,16 @@ class FakeLocator:
     batches: list[Batch] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     hangs: threading.Event | None = None  # a call waits for it, or for `close`
+    accounts: bool = False
+    orders_waiting: bool = False
+    locator_id: bytes = b"\x10" * 32
 
     def register(self, introduction: Introduction, timeout: float) -> Registration:
         self._called("register")
         self.introduced, self.lease_id, self.hidden = introduction, secrets.token_bytes(16), None
-        why = "" if self.reachable else f"nobody answers at {introduction.url}"
-        return Registration(self.lease_id, self._lease(introduction.epoch), self.reachable, why)
+        why = "" if self.reachable else self.why or f"nobody answers at {introduction.url}"
+        lease = self._lease(introduction.epoch)
+        return Registration(self.lease_id, lease, self.reachable, why, locator_id=self.locator_id)
 
     def heartbeat(self, pulse: Pulse, timeout: float) -> Lease:
         self._called("heartbeat")
@@ -152,7 +157,12 @@ class FakeLocator:
     def _lease(self, epoch: bytes) -> Lease:
         known = epoch == self.index.epoch or self.hidden is not None
         return Lease(
-            self.lease_seconds, self.heartbeat_seconds, self.index if known else self._wanted(), self.neighbours
+            self.lease_seconds,
+            self.heartbeat_seconds,
+            self.index if known else self._wanted(),
+            self.neighbours,
+            self.accounts,
+            self.orders_waiting,
         )
 
     def _wanted(self) -> IndexState:

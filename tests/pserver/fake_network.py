@@ -104,7 +104,7 @@ class Node:
         self.network = network
         self.peer = Peer(hashlib.sha256(name.encode()).hexdigest(), name, f"http://{name}:1")
         self.share = FakeShare()
-        self.holdings = Holdings(self.peer, self.share, self._info)
+        self.holdings = Holdings(lambda: self.peer, self.share, self._info)
         self.neighbours = Neighbours(
             neighbours, lambda: self.assigned, self, self.peer.peer_id, clock=network.clock, chance=lambda: 0.0
         )

@@ -18,7 +18,7 @@ def running_memberships() -> Iterator[Start]:
     def start(
         index: Index, *locators: Locator, own: Peer = OWN, replaced: Callable[[str], None] = lambda _why: None
     ) -> Membership:
-        made.append(Membership(Self(own, "0.1.0", True, lambda: 1), index, locators, replaced))
+        made.append(Membership(Self(lambda: own, "0.1.0", True, lambda: 1), index, locators, replaced))
         made[-1].start()
         return made[-1]
 

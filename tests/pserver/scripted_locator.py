@@ -12,24 +12,32 @@ from typing import Any
 import grpc
 
 from protos import locator_pb2 as messages
-from protos.locator_pb2_grpc import LocatorServicer, add_LocatorServicer_to_server
+from protos.locator_pb2_grpc import (
+    AccountsServicer,
+    LocatorServicer,
+    add_AccountsServicer_to_server,
+    add_LocatorServicer_to_server,
+)
 from protos.tokens import LOCATOR_AUDIENCE, InvalidToken, Verifier
 
 SCOPES = {"Register": "membership", "Heartbeat": "membership", "Announce": "membership", "Leave": "membership"}
 SCOPES |= {"PlaceUpload": "membership", "Locate": "locate", "Search": "locate"}
 SCOPES |= {"ListPeers": "locate", "ListFiles": "locate"}
+SCOPES |= {"Signup": "account", "Login": "account", "Logout": "account", "CheckSession": "account"}
+SCOPES |= {"ChangePassword": "account", "GrantHold": "account", "DropPlaced": "account"}
+SCOPES |= {"TakeOrders": "membership", "FinishOrders": "membership"}
 Answer = Callable[[Any], Any]  # a request's message to a reply's, or Said
 
 
 class Said(Exception):
-    """What an answer raises to end the call with a status."""
+    """What an answer raises to end the call with a status; `retry_after`: the trailing metadata of that name."""
 
-    def __init__(self, status: grpc.StatusCode, details: str) -> None:
+    def __init__(self, status: grpc.StatusCode, details: str, retry_after: str | None = None) -> None:
         super().__init__(details)
-        self.status, self.details = status, details
+        self.status, self.details, self.retry_after = status, details, retry_after
 
 
-class ScriptedLocator(LocatorServicer):  # type: ignore[misc]  # generated without types
+class ScriptedLocator(LocatorServicer, AccountsServicer):  # type: ignore[misc]  # generated without types
     """`answers[verb]` makes the replies; `asked` lists (verb, request, issuer) in order."""
 
     def __init__(self, verifier: Verifier | None, clock: Callable[[], float]) -> None:
@@ -57,6 +65,8 @@ class ScriptedLocator(LocatorServicer):  # type: ignore[misc]  # generated witho
             try:
                 return self.answers[verb](request)
             except Said as said:
+                if said.retry_after is not None:
+                    context.set_trailing_metadata((("retry-after", said.retry_after),))
                 context.abort(said.status, said.details)
             except KeyError:
                 context.abort(grpc.StatusCode.UNIMPLEMENTED, verb)
@@ -83,6 +93,7 @@ def running(
     with futures.ThreadPoolExecutor(8) as pool:
         server = grpc.server(pool, options=[("grpc.so_reuseport", 0)])
         add_LocatorServicer_to_server(scripted, server)
+        add_AccountsServicer_to_server(scripted, server)
         bound = server.add_insecure_port(f"127.0.0.1:{port}")
         server.start()
         try:

@@ -40,12 +40,12 @@ def lab(tmp_path: Path) -> ClientLab:
 
 
 def test_only_these_are_public(lab: ClientLab) -> None:
-    assert {"client.healthz", OPENAPI} == PUBLIC
+    assert {"client.healthz", OPENAPI, "people.signup", "people.login"} == PUBLIC
     del lab.http.environ_base["HTTP_AUTHORIZATION"]
     assert lab.http.get("/healthz").get_json() == {"status": "ok"}
     assert lab.http.get("/openapi.json").status_code == 200
     paths = paths_of(lab.app)
-    for path in paths.keys() - {"/healthz"}:
+    for path in paths.keys() - {"/healthz", "/client/v1/signup", "/client/v1/login"}:
         for method in paths[path]:
             answer = lab.http.open(path.replace("{", "").replace("}", ""), method=method)
             assert answer.status_code == 401, (method, path)
@@ -134,7 +134,7 @@ def test_uploads(lab: ClientLab) -> None:
     answer = lab.http.post("/client/v1/uploads", json={"name": "a", "to": ["bob"], "replicas": None})
     assert answer.status_code == 202 and answer.headers["Location"] == "/client/v1/transfers/0011aabb"
     assert lab.http.post("/client/v1/uploads", json={"name": "a", "replicas": 2}).status_code == 202
-    assert lab.node.asked == [("start_upload", "a", ("bob",), None), ("start_upload", "a", (), 2)]
+    assert lab.node.asked == [("start_upload", "a", ("bob",), None, None), ("start_upload", "a", (), 2, None)]
 
 
 def test_the_life_of_a_transfer_and_of_a_file(lab: ClientLab) -> None:

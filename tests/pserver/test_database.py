@@ -80,6 +80,15 @@ def test_a_place_where_no_database_can_be_is_told(tmp_path: Path) -> None:
         Share(tmp_path / "missing" / "share.sqlite", Folder(tmp_path))
 
 
+def test_others_on_this_machine_cannot_read_it(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    share = open_share(tmp_path)
+    add(share, "a")
+    modes = {path.name: path.stat().st_mode & 0o077 for path in tmp_path.glob("*.sqlite*")}
+    share.close()
+    assert modes and set(modes.values()) == {0}
+
+
 def test_an_older_schema_is_upgraded_once(tmp_path: Path) -> None:
     first, second = "CREATE TABLE t (a)", "ALTER TABLE t ADD b DEFAULT 7"
     made = Database(tmp_path / "db", [first])

@@ -1,9 +1,13 @@
 """Who gets a slot: nobody's transfers, wanted twice or standing still, keep others from moving."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from pserver.model import TransferView
+import pytest
+
+from pserver.exchange.transfer import Transfer
+from pserver.model import TransferView, Unavailable
 from tests.pserver.download_lab import QUICK, Lab
 from tests.pserver.fake_source import Behaviour, FakeSource
 from tests.pserver.test_download import PIECE, content_of, wanted
@@ -77,3 +81,34 @@ def test_a_paused_one_that_another_overtook_leaves_no_partial_file(tmp_path: Pat
         lab.downloads.resume(first.id)
         lab.wait(first.id, "done")
         assert lab.partials() == []
+
+
+def test_one_that_ended_while_it_waited_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeSource("b", content_of(1)) as source, Lab(tmp_path) as lab:
+        ended = lab.downloads.start("a.bin", [wanted(content_of(1))], hints=[source.peer])
+        lab.wait(ended.id, "done")
+        stale = lab.transfers.get(ended.id)
+        listed = lab.transfers.in_states
+        monkeypatch.setattr(lab.transfers, "in_states", lambda states: [stale, *listed(states)])
+        with FakeSource("c", content_of(1, 2)) as other:
+            started = lab.downloads.start("c.bin", [wanted(content_of(1, 2), "c.bin")], hints=[other.peer])
+            lab.wait(started.id, "done")
+
+
+def test_a_record_that_cannot_be_read_for_a_while_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeSource("b", content_of(1)) as source, Lab(tmp_path) as lab:
+        listed, unreadable = lab.transfers.in_states, [True]
+
+        def in_states(states: Iterable[str]) -> list[Transfer]:
+            if unreadable:
+                raise Unavailable("the record cannot be read: too many open files")
+            return listed(states)
+
+        monkeypatch.setattr(lab.transfers, "in_states", in_states)
+        with pytest.raises(Unavailable):
+            lab.downloads.start("a.bin", [wanted(content_of(1))], hints=[source.peer])
+        lab.downloads._put_off = True
+        lab.downloads.tick()  # by the loop of the process, which must not end by it
+        unreadable.clear()
+        [waiting] = lab.downloads.views()
+        lab.until(lambda: ticked(lab, waiting.id), lambda view: view.state == "done")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import shutil
 import stat
 from collections.abc import Callable
@@ -134,6 +135,20 @@ def test_a_partial_folder_that_is_a_link_is_not_used(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be written to"):
         _ = folder.partial_fd
     folder.close()
+
+
+def test_running_out_of_descriptors_says_nothing_about_the_folder(folder: Folder) -> None:
+    (folder.path / "a").write_text("here")
+    opened = folder.open_read(b"a")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))  # no descriptor more, whichever numbers are free
+    try:
+        with pytest.raises(Unavailable, match="Too many open files"):
+            folder.refresh()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        os.close(opened)
+    assert read(folder, b"a") == b"here"  # without another refresh
 
 
 def test_a_folder_that_goes_away_serves_nothing_until_it_is_back(folder: Folder) -> None:

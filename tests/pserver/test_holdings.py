@@ -43,7 +43,7 @@ def holdings(share: FakeShare | Share) -> Holdings:
         files, size = share.totals()
         return PeerInfo(Peer("", "", ""), files, size, 7, True, "0.1.0", 3.0)
 
-    return Holdings(ANN, share, info)
+    return Holdings(lambda: ANN, share, info)
 
 
 def test_locate(holdings: Holdings) -> None:
@@ -120,6 +120,6 @@ def test_a_large_folder_is_counted_in_pages(monkeypatch: pytest.MonkeyPatch) -> 
     share = FakeShare()
     for number in range(10):
         share.put(f"docs/{number}", b"", (10, 1, 1, 1), manifest_of(str(number)), True)
-    holdings = Holdings(ANN, share, lambda: PeerInfo(ANN, 10, 100, 0, True, ""))
+    holdings = Holdings(lambda: ANN, share, lambda: PeerInfo(ANN, 10, 100, 0, True, ""))
     [info] = holdings.answer(replace(ASKED, kind="peers", folder="docs/")).peers
     assert (info.files, info.bytes) == (10, 100)

@@ -133,10 +133,38 @@ def test_when_all_are_being_served_the_next_is_told_503(gate: Gate) -> None:
         busy = clients.open(2, GET)
         until(lambda: gate.waiting == 2, "both are being served")
         with Client(server) as client:
-            assert client.answer().status == 503
+            answer = client.answer()
+            assert answer.status == 503 and int(answer.headers["retry-after"]) > 0
             assert client.rest() == 0
         gate.open.set()
         assert [client.answer().body for client in busy] == [b"hello"] * 2
+
+
+def test_when_an_address_has_its_fill_and_all_is_being_served_its_next_is_told_429(gate: Gate) -> None:
+    limits = {"max_connections": 9, "max_connections_per_address": 2}
+    with serving(gate, **limits) as server, clients_of(server) as clients:
+        clients.open(2, GET)
+        until(lambda: gate.waiting == 2, "both are being served")
+        with Client(server) as client:
+            answer = client.answer()
+            assert answer.status == 429 and int(answer.headers["retry-after"]) > 0
+        other = clients.open(1, GET, source="127.0.0.2")[0]
+        until(lambda: gate.waiting == 3, "another address is served")
+        gate.open.set()
+        assert other.answer().body == b"hello"
+
+
+def test_when_so_many_requests_wait_one_more_is_told_503(gate: Gate) -> None:
+    with serving(gate, threads=1, max_requests=3) as server, clients_of(server) as clients:
+        served = clients.open(1, GET)
+        until(lambda: gate.waiting == 1, "one is being served")
+        served += clients.open(2, GET)
+        until(lambda: len(server._workers.queue) == 2, "two wait")
+        with Client(server) as client:
+            answer = client.send(GET).answer()
+            assert answer.status == 503 and int(answer.headers["retry-after"]) > 0
+        gate.open.set()
+        assert [client.answer().body for client in served] == [b"hello"] * 3
 
 
 def test_an_ipv6_host_is_one_address_whatever_it_calls_itself() -> None:

@@ -84,7 +84,7 @@ def world() -> World:
 def links(world: World) -> Links:
     issuer = Issuer(Ed25519PrivateKey.generate(), KEY)
     resolver = Resolver(world, OWN.peer_id, networked=True)
-    return Links(OWN, issuer, resolver, world, share=world, digesting=world, peers=world, now=lambda: NOW)
+    return Links(lambda: OWN, issuer, resolver, world, share=world, digesting=world, peers=world, now=lambda: NOW)
 
 
 def test_a_link_names_the_file_and_everybody_who_has_all_of_it(world: World, links: Links) -> None:

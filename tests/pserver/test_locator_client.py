@@ -122,13 +122,19 @@ def test_clocks_that_differ_are_told(
 
 def test_heartbeat(client: LocatorClient, scripted: ScriptedLocator) -> None:
     scripted.answers["Heartbeat"] = lambda _request: messages.HeartbeatReply(
-        lease_ms=9000, heartbeat_ms=3000, state=state(EPOCH, 2, True, 1500), neighbours=[SAID_PEER]
+        lease_ms=9000,
+        heartbeat_ms=3000,
+        state=state(EPOCH, 2, True, 1500),
+        neighbours=[SAID_PEER],
+        accounts=True,
+        orders_waiting=True,
     )
     lease = client.heartbeat(PULSE, SECONDS)
     [request] = scripted.of("Heartbeat")
     assert (request.lease_id, request.free_bytes, request.epoch, request.sequence) == (LEASE, 1000, EPOCH, 5)
     assert request.accepts_uploads
     assert (lease.lease_seconds, lease.heartbeat_seconds, lease.neighbours) == (9.0, 3.0, (PEER,))
+    assert lease.accounts and lease.orders_waiting
     assert lease.index == IndexState(EPOCH, 2, True, 1.5)
 
 

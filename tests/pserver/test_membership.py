@@ -1,8 +1,10 @@
 """Being a member, of a locator in memory."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +12,7 @@ from demo.processes import wait_for
 from pserver.model import Peer, Unavailable
 from pserver.network.batches import MAX_BATCH_BYTES, MAX_BATCH_ENTRIES
 from pserver.network.membership import Index, Locator, Membership, Self
-from pserver.remote.locator_messages import Batch
+from pserver.remote.locator_messages import Batch, Lease
 from tests.pserver.fake_locator import FakeIndex, FakeLocator, entry
 from tests.pserver.memberships import OWN, Start, running_memberships
 
@@ -29,10 +31,21 @@ class Member:
     def __init__(self, index: Index, *locators: Locator, own: Peer = OWN) -> None:
         self.now = 1000.0
         self.replaced: list[str] = []
-        said = Self(own, "0.1.0", True, lambda: 12345)
+        self.heard: list[tuple[int, bool, bool, str | None]] = []
+        self.own = own
+        said = Self(lambda: self.own, "0.1.0", True, lambda: 12345)
         self.membership = Membership(
-            said, index, locators, self.replaced.append, clock=lambda: self.now, chance=lambda: 0.0
+            said,
+            index,
+            locators,
+            self.replaced.append,
+            on_lease=self._on_lease,
+            clock=lambda: self.now,
+            chance=lambda: 0.0,
         )
+
+    def _on_lease(self, position: int, lease: Lease, locator_id: str | None) -> None:
+        self.heard.append((position, lease.accounts, lease.orders_waiting, locator_id))
 
     def settle(self, seconds: float = 0.0) -> None:
         """Do all that is due within so many seconds."""
@@ -62,6 +75,31 @@ def test_it_registers_announces_and_beats() -> None:
     assert locator.calls == ["register", "announce", "heartbeat", "heartbeat"]
     assert locator.pulse is not None
     assert (locator.pulse.free_bytes, locator.pulse.sequence) == (12345, 2)
+
+
+def test_that_nobody_reaches_it_is_told_once_and_again_when_the_reason_changes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    locator = FakeLocator(reachable=False, why="it refused the connection")
+    member = Member(FakeIndex("a"), locator)
+    with caplog.at_level(logging.INFO):
+        member.settle(100.0)
+        assert locator.calls.count("register") > 2
+        locator.why = "it timed out"
+        member.settle(100.0)
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert ["refused" in line for line in told] == [True, False] and "timed out" in told[1]
+    assert member.membership.reachable().why == "it timed out"
+
+
+def test_a_peer_that_moved_tells_its_new_address() -> None:
+    locator = FakeLocator()
+    member = Member(FakeIndex("a"), locator)
+    member.settle(5.0)
+    member.own = replace(OWN, url="http://10.0.0.2:8001")
+    member.membership.moved()
+    member.settle()
+    assert locator.introduced is not None and locator.introduced.url == "http://10.0.0.2:8001"
 
 
 def test_a_change_is_announced_within_a_moment() -> None:
@@ -108,6 +146,20 @@ def test_no_batch_is_larger_than_a_mebibyte(registered_first: bool) -> None:
     assert len(locator.batches) >= 3
     for batch in locator.batches:
         assert 0 < sum(len(each.name.encode()) for each in batch.added) <= MAX_BATCH_BYTES
+
+
+def test_what_comes_with_a_lease_is_told_and_whether_a_locator_is_in_reach() -> None:
+    away, locator = FakeLocator("fake:1", fails=Unavailable("away")), FakeLocator("fake:2", accounts=True)
+    member = Member(FakeIndex("a"), away, locator)
+    assert not member.membership.in_reach()
+    member.settle()
+    assert member.membership.in_reach() and member.heard == [(1, True, False, "10" * 32)]
+    locator.orders_waiting = True
+    member.settle(11.0)
+    assert member.heard[1:] == [(1, True, True, None)]
+    locator.fails = Unavailable("away")
+    member.settle(11.0)
+    assert not member.membership.in_reach() and len(member.heard) == 2
 
 
 def test_a_locator_that_lost_everything_gets_everything() -> None:
@@ -234,7 +286,7 @@ def test_a_change_wakes_the_thread(started: Start) -> None:
 
 
 def test_stop_before_start_and_without_locators_does_nothing(started: Start) -> None:
-    Membership(Self(OWN, "0.1.0", True, lambda: 1), FakeIndex(), [FakeLocator()], print).stop()
+    Membership(Self(lambda: OWN, "0.1.0", True, lambda: 1), FakeIndex(), [FakeLocator()], print).stop()
     started(FakeIndex()).stop()
 
 

@@ -29,6 +29,14 @@ def member(play: Play) -> Play:
     return play
 
 
+def test_a_peer_that_moved_registers_again_at_once_and_keeps_its_lease(member: Play) -> None:
+    assert isinstance(member.next(), Wait)
+    member.state.moved(member.now)
+    assert member.next() == Register(0)
+    member.state.registered(member.now, registration())
+    assert isinstance(member.next(), Wait) and member.state.held is not None
+
+
 # --- registering
 
 

@@ -61,7 +61,7 @@ def _auth(lab: PeerLab, scope: str) -> dict[str, str]:
 
 def test_every_route_is_public_or_has_a_scope(lab: PeerLab) -> None:
     assert {rule.endpoint for rule in lab.app.url_map.iter_rules()} == SCOPES.keys() | LINKED | PUBLIC
-    assert {"peer.healthz", OPENAPI} == PUBLIC
+    assert {"peer.healthz", "peer.readyz", OPENAPI} == PUBLIC
 
 
 def test_a_route_that_nobody_put_into_the_table_is_closed(lab: PeerLab) -> None:
@@ -70,6 +70,14 @@ def test_a_route_that_nobody_put_into_the_table_is_closed(lab: PeerLab) -> None:
     http = FlaskClient(fresh.app)  # not our own: the route has no documents
     assert http.get("/new").status_code == 401
     assert http.get("/new", headers=fresh.auth("ping")).status_code == 401
+
+
+@pytest.mark.parametrize(("lacking", "status"), [([], 200), (["locator"], 503), (["locator", "index"], 503)])
+def test_readyz_is_public_and_tells_only_what_is_missing(lab: PeerLab, lacking: list[str], status: int) -> None:
+    lab.node.lacking = lacking
+    answer = lab.http.get("/readyz")
+    assert answer.status_code == status
+    assert answer.get_json() == {"status": "not ready" if lacking else "ready", "not_ready": lacking}
 
 
 def test_healthz_and_openapi_are_public(lab: PeerLab) -> None:
@@ -283,6 +291,11 @@ def test_a_malformed_list_of_a_bundle_is_refused(lab: PeerLab, file_ids: object)
         response = lab.http.post("/peer/v1/bundles", json=body, headers=lab.auth("bundle"))
         assert "file_ids" in problem_of(response, 400, "invalid")["detail"]
     assert not lab.node.asked
+
+
+def test_a_bundle_without_a_body_is_refused(lab: PeerLab) -> None:
+    response = lab.http.post("/peer/v1/bundles", headers=lab.auth("bundle"))
+    assert "file_ids" in problem_of(response, 400, "invalid")["detail"]
 
 
 def test_a_get_that_lets_us_choose_is_sent_the_pieces_that_the_node_chose(lab: PeerLab) -> None:

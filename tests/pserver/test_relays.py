@@ -2,8 +2,8 @@
 
 import pytest
 
-from pserver.__main__ import PEER_THREADS
 from pserver.backoff import Backoff
+from pserver.listening import PEER_THREADS
 from pserver.model import Unavailable
 from pserver.network.relays import MAX_RELAYS, QueryIds, RelayPool
 from pserver.network.ways import Rests

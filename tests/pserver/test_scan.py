@@ -1,5 +1,6 @@
 """Keeping the index true to the disk: how a file comes in, and when what is looked at."""
 
+import errno
 import os
 from collections.abc import Callable
 
@@ -7,7 +8,7 @@ import pytest
 
 import pserver.disk.hashing
 import pserver.disk.scan
-from pserver.disk.scan import CHECK_SECONDS, RESCAN_SECONDS, RESCAN_UNWATCHED_SECONDS, Scanner
+from pserver.disk.scan import CHECK_SECONDS, MISSED_SECONDS, RESCAN_SECONDS, RESCAN_UNWATCHED_SECONDS, Scanner
 from pserver.model import NoRoom, Unavailable
 from pserver.pieces import Manifest, hash_file
 from tests.pserver.scan_lab import LATER, NFD, Lab, lab_fixture, wait_for  # noqa: F401
@@ -296,3 +297,41 @@ def test_an_index_that_cannot_be_written_is_told_and_made_up_for(lab: Lab, monke
     monkeypatch.undo()
     wait_for(lambda: lab.names() == ["a"])
     wait_for(lambda: lab.scanner.status().error is None)
+
+
+def test_a_file_that_could_not_be_opened_for_a_while_is_looked_at_soon(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.look()
+
+    def no_descriptors(raw_name: bytes) -> int:
+        raise Unavailable("it cannot be read: Too many open files") from OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as while_it_lasts:
+        while_it_lasts.setattr(lab.share.folder, "open_read", no_descriptors)
+        lab.write("a")
+        lab.look()
+        assert lab.names() == [] and "a" in lab.skipped()
+    lab.tick(MISSED_SECONDS / 2)
+    assert lab.names() == []
+    lab.tick(MISSED_SECONDS)
+    assert lab.names() == ["a"]
+
+
+def test_a_file_that_may_not_be_read_is_not_looked_at_again_and_again(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def denied(raw_name: bytes) -> int:
+        tried.append(raw_name)
+        raise Unavailable("it cannot be read: Permission denied") from PermissionError(
+            errno.EACCES, "Permission denied"
+        )
+
+    monkeypatch.setattr(lab.share.folder, "open_read", denied)
+    lab.write("a")
+    lab.look()
+    for _ in range(3):
+        lab.tick(MISSED_SECONDS)
+    assert tried == [b"a"]

@@ -20,11 +20,10 @@ from pserver.api.tus import (
     TooLarge,
     TusUploads,
     WrongChecksum,
-    parse_checksum,
-    parse_metadata,
 )
 from pserver.api.tus_api import MAX_PATCH_BYTES
 from pserver.api.tus_files import Record, base_of
+from pserver.api.tus_headers import parse_checksum, parse_metadata
 from pserver.disk.folder import Folder
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Unavailable
 from pserver.pieces import MAX_FILE_BYTES
@@ -342,6 +341,12 @@ def test_any_header_is_read_or_refused(header: str) -> None:
             parse(header)
         except InvalidRequest as error:
             assert "Upload-" in str(error)
+
+
+def test_a_checksum_that_is_not_even_ascii_is_refused() -> None:
+    for header in ("sha256 \u00e9", "sha1 \u20ac=="):
+        with pytest.raises(InvalidRequest, match="Upload-Checksum"):
+            parse_checksum(header)
 
 
 def test_metadata() -> None:

@@ -21,6 +21,7 @@ from pserver.api.tus import TusUploads
 from pserver.api.verbs import OpenedFile, StatusView
 from pserver.api.web import About
 from pserver.digests import Digests, LinkView, Making, Offered
+from pserver.findings import Finding
 from pserver.model import (
     Conflict,
     FileEntry,
@@ -39,8 +40,10 @@ from pserver.model import (
     TargetView,
     TransferView,
 )
+from pserver.people import Dropped
 from pserver.pieces import SmallFile, Want
 from pserver.remote.swarm_messages import SwarmNews
+from tests.pserver.fake_people import People
 
 NOW = 1_800_000_000.0
 NETWORK_KEY = b"network key"
@@ -103,12 +106,17 @@ class FakeFiles:
 
 class FakePeerNode(FakeFiles):
     state = "queued"
+    lacking: Sequence[str] = ()
     chosen: range | None = range(1)
     digests: Digests | Making = DIGESTS
 
     def ping(self, nonce: str, asker: str) -> str:
         self.note("ping", nonce, asker)
         return "proof"
+
+    def not_ready(self) -> list[str]:
+        self.note("not_ready")
+        return list(self.lacking)
 
     def relay(self, request: LookupRequest, asker: str) -> LookupAnswer:
         self.note("relay", request, asker)
@@ -200,8 +208,18 @@ class FakeClientNode(FakeFiles):
         self.note("start_download", what, as_name, from_peer, choose)
         return self._transfer()
 
-    def start_upload(self, name: str, to: tuple[str, ...], replicas: int | None) -> TransferView:
-        self.note("start_upload", name, to, replicas)
+    def remove_everywhere(self, name: str, session: str | None) -> Dropped:
+        self.note("remove_everywhere", name, session)
+        return Dropped(FILE_ID, (PEER,), 2, removed=True)
+
+    def drop(self, what: str, session: str | None) -> Dropped:
+        self.note("drop", what, session)
+        return Dropped(FILE_ID, (PEER,), 0)
+
+    def start_upload(
+        self, name: str, to: tuple[str, ...], replicas: int | None, session: str | None = None
+    ) -> TransferView:
+        self.note("start_upload", name, to, replicas, session)
         return self._transfer()
 
     def link(self, what: str, seconds: int, choose: str | None) -> LinkView:
@@ -224,8 +242,8 @@ class FakeClientNode(FakeFiles):
         self.note("pause", transfer_id)
         return TRANSFER
 
-    def resume(self, transfer_id: str) -> TransferView:
-        self.note("resume", transfer_id)
+    def resume(self, transfer_id: str, session: str | None = None) -> TransferView:
+        self.note("resume", transfer_id, session)
         raise Conflict("it is not paused")
 
     def cancel(self, transfer_id: str) -> None:
@@ -324,12 +342,15 @@ class ClientLab:
     def __init__(self, path: Path) -> None:
         self.node = FakeClientNode()
         self.now = NOW
+        self.people = People(lambda: self.now)
         self.folder = FakeShareFolder(path)
         self.committed: list[str] = []
+        self.findings = [Finding("share", "ok", "/share"), Finding("address", "fail", "nobody", "open the port")]
         self.uploads = TusUploads(self.folder, self.committed.append)
         about = About(PEER_ID, "ann", "1.2.3")
         self.app = client_app(
-            self.node, self.uploads, about=about, token=TOKEN, hosts=[HOST], now=lambda: self.now
+            self.node, self.uploads, self.people.accounts, about=about, token=TOKEN, hosts=[HOST], now=lambda: self.now,
+            examine=lambda: self.findings,
         )  # fmt: skip
         self.http = client_of(self.app)
         self.headers = {"Authorization": f"Bearer {TOKEN}"}

@@ -1,0 +1,301 @@
+"""Uploads in a person's name, at the peer that takes them: whose grant counts, who placed what, what a drop removes."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from protos.grants import GrantVerifier, Verb, make_grant
+from protos.tokens import InvalidToken, Issuer
+from pserver.exchange.grants import OfferGrants
+from pserver.exchange.offers import Offers
+from pserver.exchange.placements import Placements, PlacingPeople
+from pserver.exchange.transfer import Wanted
+from pserver.model import Offer, OfferView, Refused
+from pserver.node import Incoming
+from tests.pserver.download_lab import Lab
+from tests.pserver.fake_source import Behaviour, FakeSource, manifest_of
+
+NOW = 1_800_000_000.0
+OWN, UPLOADER = "0a" * 32, "0b" * 32
+CONTENT = b"a file that somebody places" * 100
+MANIFEST = manifest_of(CONTENT)
+FILE_ID = MANIFEST.file_id
+
+
+class Host:
+    """A peer that takes uploads, under accounts, in the folder `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.lab = Lab(root)
+        self.locator = Issuer(Ed25519PrivateKey.generate(), None)
+        self.on = True
+        self.grants = OfferGrants(
+            GrantVerifier(OWN, None), lambda: self.on, lambda: {self.locator.peer_id}, lambda: NOW
+        )  # fmt: skip
+        lab = self.lab
+        self.placements = Placements(
+            lab.transfers.database, lab.share, lab.share.remove_indexed, lab.downloads.cancel
+        )  # fmt: skip
+        people = PlacingPeople(self.grants, self.placements)
+        self.offers = Offers(lab.share, lab.transfers, Incoming(lab.downloads, lab.transfers), True, people=people)
+
+    def grant(
+        self,
+        user: str = "ann",
+        verb: Verb = "hold",
+        file_id: bytes = FILE_ID,
+        target: str = OWN,
+        by: str | None = UPLOADER,
+        *,
+        admin: bool = False,
+        now: float = NOW,
+        issuer: Issuer | None = None,
+    ) -> str:
+        """What the locator signs."""
+        signed_by = issuer or self.locator
+        hexed = file_id.hex()
+        return make_grant(signed_by, user=user, admin=admin, verb=verb, file_id=hexed, target=target, by=by, now=now)
+
+    def take(self, source: FakeSource, grant: str | None, asker: str = UPLOADER) -> OfferView:
+        """Offer CONTENT as docs/a.txt."""
+        url = source.peer.url
+        return self.offers.take(Offer(FILE_ID, len(CONTENT), "docs/a.txt", MANIFEST.sha256, url, grant), asker)
+
+    def place(self, source: FakeSource, user: str, asker: str = UPLOADER) -> None:
+        """`user` uploads CONTENT here; it has landed when this returns."""
+        self.lab.knows(CONTENT, source)
+        taken = self.take(source, self.grant(user, by=asker), asker)
+        if taken.state != "done":
+            self.lab.wait(taken.offer_id, "done")
+
+    def drop(self, user: str, *, admin: bool = False) -> None:
+        """The locator orders what `user` placed to be dropped."""
+        self.placements.drop(self.grants.order(self.grant(user, "drop", by=None, admin=admin)))
+
+    def share_by_hand(self, name: str) -> None:
+        """The host's own people have CONTENT in the share."""
+        path = self.lab.root / "share" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(CONTENT)
+        self.lab.share.adopt(name, MANIFEST, sha256_checked=True)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    made = Host(tmp_path)
+    with made.lab:
+        yield made
+
+
+@pytest.fixture
+def source() -> Iterator[FakeSource]:
+    with FakeSource("ann's peer", CONTENT) as made:
+        yield made
+
+
+# --- whose grant counts
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"verb": "drop"},
+        {"file_id": bytes(32)},
+        {"target": UPLOADER},
+        {"by": None},
+        {"by": "0c" * 32},
+        {"now": NOW - 181},
+        {"now": NOW + 61},
+        {"issuer": Issuer(Ed25519PrivateKey.generate(), None)},
+    ],
+    ids=str,
+)
+def test_an_offer_needs_a_grant_for_just_that(host: Host, source: FakeSource, wrong: dict[str, object]) -> None:
+    with pytest.raises(Refused) as raised:
+        host.take(source, host.grant(**wrong))  # type: ignore[arg-type]  # of these types
+    assert raised.value.code == "grant_needed"
+    assert not host.lab.transfers.all()
+
+
+def test_an_offer_without_a_grant_or_with_nonsense_is_refused(host: Host, source: FakeSource) -> None:
+    for shown in (None, "", "a.b.c", host.grant()[:-2]):
+        with pytest.raises(Refused) as raised:
+            host.take(source, shown)
+        assert raised.value.code == "grant_needed"
+    assert not host.lab.transfers.all()
+
+
+def test_a_file_that_is_here_already_needs_a_grant_too(host: Host, source: FakeSource) -> None:
+    host.share_by_hand("mine.txt")
+    with pytest.raises(Refused):
+        host.take(source, None)
+    assert host.take(source, host.grant()).state == "done"
+
+
+def test_where_accounts_are_off_no_grant_is_needed_and_nothing_is_noted(host: Host, source: FakeSource) -> None:
+    host.on = False
+    host.lab.knows(CONTENT, source)
+    host.lab.wait(host.take(source, None).offer_id, "done")
+    host.on = True
+    host.drop("ann")
+    assert host.lab.names() == ["docs/a.txt"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"verb": "hold", "by": None},
+        {"by": UPLOADER},
+        {"target": UPLOADER, "by": None},
+        {"by": None, "now": NOW - 181},
+        {"by": None, "issuer": Issuer(Ed25519PrivateKey.generate(), None)},
+    ],
+    ids=str,
+)
+def test_only_the_locator_orders_to_drop(host: Host, wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidToken):
+        host.grants.order(host.grant(**{"verb": "drop", **wrong}))  # type: ignore[arg-type]  # of these types
+
+
+# --- what a drop removes
+
+
+def test_what_one_person_placed_goes_when_that_person_wants_it_gone(host: Host, source: FakeSource) -> None:
+    host.place(source, "ann")
+    host.drop("bob")
+    assert host.lab.names() == ["docs/a.txt"]
+    host.drop("ann")
+    assert host.lab.names() == [] and host.lab.share.by_file_id(FILE_ID) is None
+    host.drop("ann")
+
+
+def test_what_two_placed_stays_until_both_want_it_gone(host: Host, source: FakeSource) -> None:
+    host.place(source, "ann")
+    host.place(source, "bob", "0c" * 32)
+    host.drop("ann")
+    assert host.lab.names() == ["docs/a.txt"]
+    host.drop("bob")
+    assert host.lab.names() == []
+
+
+def test_an_admin_has_it_gone_whoever_placed_it(host: Host, source: FakeSource) -> None:
+    host.place(source, "ann")
+    host.place(source, "bob")
+    host.drop("root", admin=True)
+    assert host.lab.names() == []
+
+
+def test_what_the_host_shared_before_stays(host: Host, source: FakeSource) -> None:
+    host.share_by_hand("mine.txt")
+    host.place(source, "ann")
+    host.drop("ann")
+    host.drop("root", admin=True)
+    assert host.lab.names() == ["mine.txt"]
+
+
+def test_what_the_host_downloads_later_stays(host: Host, source: FakeSource) -> None:
+    host.place(source, "ann")
+    host.lab.downloads.start("mine", [Wanted("mine.txt", FILE_ID, len(CONTENT))])
+    host.drop("ann")
+    assert host.lab.names() == ["docs/a.txt"]
+
+
+def test_what_the_host_downloads_with_a_folder_stays(host: Host, source: FakeSource) -> None:
+    other = b"another file of that folder"
+    source.offer(other)
+    host.place(source, "ann")
+    wanted = [Wanted("docs/a.txt", FILE_ID, len(CONTENT)), Wanted("docs/b.txt", host.lab.knows(other, source), 27)]
+    host.lab.wait(host.lab.downloads.start("docs/", wanted, tree=True).id, "done")
+    host.drop("ann")
+    assert host.lab.names() == ["docs/a.txt", "docs/b.txt"]
+
+
+def test_what_was_renamed_changed_or_removed_by_the_host_is_left_alone(host: Host, source: FakeSource) -> None:
+    host.place(source, "ann")
+    path = host.lab.root / "share" / "docs/a.txt"
+    path.write_bytes(b"changed, and not looked at again yet")
+    host.drop("ann")
+    assert path.exists()
+    host.lab.share.forget(["docs/a.txt"])
+    path.unlink()
+    host.place(source, "bob")
+    path.rename(path.with_name("renamed.txt"))
+    host.lab.share.forget(["docs/a.txt"])
+    host.lab.share.adopt("docs/renamed.txt", MANIFEST, sha256_checked=True)
+    host.drop("bob")
+    assert host.lab.names() == ["docs/renamed.txt"]
+
+
+def test_what_the_host_removed_and_shares_again_is_its_own(host: Host, source: FakeSource) -> None:
+    host.place(source, "ann")
+    held = host.lab.share.by_name("docs/a.txt")
+    assert held is not None
+    host.lab.share.remove_indexed(held)
+    host.placements.forget(FILE_ID, "docs/a.txt")
+    host.share_by_hand("docs/a.txt")
+    host.drop("ann")
+    assert host.lab.names() == ["docs/a.txt"]
+
+
+def test_what_is_still_coming_does_not_come_any_more(host: Host) -> None:
+    hold = threading.Event()
+    with FakeSource("ann's peer", CONTENT, behaviour=Behaviour(hold=hold)) as source:
+        host.lab.knows(CONTENT, source)
+        taken = host.take(source, host.grant())
+        host.drop("ann")
+        hold.set()
+        host.lab.wait(taken.offer_id, "cancelled")
+    assert host.lab.names() == []
+
+
+def test_what_is_still_coming_for_another_comes(host: Host) -> None:
+    hold = threading.Event()
+    with FakeSource("ann's peer", CONTENT, behaviour=Behaviour(hold=hold)) as source:
+        host.lab.knows(CONTENT, source)
+        taken = host.take(source, host.grant("ann"))
+        assert host.take(source, host.grant("bob")).offer_id == taken.offer_id
+        host.drop("ann")
+        hold.set()
+        host.lab.wait(taken.offer_id, "done")
+    assert host.lab.names() == ["docs/a.txt"]
+    host.drop("bob")
+    assert host.lab.names() == []
+
+
+def test_what_was_withdrawn_before_it_landed_is_not_placed(host: Host) -> None:
+    hold = threading.Event()
+    with FakeSource("ann's peer", CONTENT, behaviour=Behaviour(hold=hold)) as source:
+        host.lab.knows(CONTENT, source)
+        taken = host.take(source, host.grant())
+        host.offers.withdraw(taken.offer_id, UPLOADER)
+        hold.set()
+        host.place(source, "bob", "0c" * 32)
+    host.drop("bob")
+    assert host.lab.names() == [], "ann's note does not keep it"
+
+
+def test_what_the_host_shares_while_it_is_coming_is_the_hosts(host: Host) -> None:
+    hold = threading.Event()
+    with FakeSource("ann's peer", CONTENT, behaviour=Behaviour(hold=hold)) as source:
+        host.lab.knows(CONTENT, source)
+        host.take(source, host.grant())
+        host.share_by_hand("docs/a.txt")
+        host.drop("ann")
+        hold.set()
+    assert host.lab.names() == ["docs/a.txt"]
+
+
+def test_the_notes_survive_a_restart_and_a_taken_name(tmp_path: Path, source: FakeSource) -> None:
+    (tmp_path / "share" / "docs").mkdir(parents=True)
+    (tmp_path / "share" / "docs" / "a.txt").write_bytes(b"another file of that name")
+    host = Host(tmp_path)
+    with host.lab:
+        host.place(source, "ann")
+        assert host.lab.names() == ["docs/a (2).txt", "docs/a.txt"]
+    again = Host(tmp_path)
+    with again.lab:
+        again.drop("ann")
+        assert again.lab.names() == ["docs/a.txt"]
