@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
 
-.PHONY: help demo up client down test test-long lint protos lock bench clean
+.PHONY: help demo up client down test test-long test-abuse lint protos lock bench install rollback uninstall clean
 
 help:  ## what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # Two stamps: what running needs, and what developing needs besides.
 $(VENV)/.runtime: requirements.txt pyproject.toml
@@ -38,10 +38,18 @@ down: $(VENV)/.runtime  ## stop that cluster and remove its files
 	$(BIN)/python -m demo.cluster down
 
 test: $(VENV)/.dev  ## the tests (TESTS=tests/pserver for some)
-	$(BIN)/python -m pytest $(TESTS) -n 2 -m "not long"
+	$(BIN)/python -m pytest $(TESTS) -n 2 -m "not long and not abuse"
 
 test-long: $(VENV)/.dev  ## the tests that take more than a minute together (CI runs them too)
-	$(BIN)/python -m pytest $(TESTS) -n 2 -m long
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadgroup -m "long and not abuse"
+
+$(VENV)/.fuzz: requirements-fuzz.txt $(VENV)/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary=:all: -r requirements-fuzz.txt \
+		|| echo "atheris (wheels for x86-64 only) could not be installed: the tests that need it are skipped"
+	@touch $@
+
+test-abuse: $(VENV)/.fuzz  ## what hostile strangers and members may try, at length (CI runs it too)
+	$(BIN)/python -m pytest $(TESTS) -n 1 -m abuse
 
 lint: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -59,9 +67,25 @@ lock: $(VENV)/.dev  ## make both locks anew from pyproject.toml (UPGRADE=--upgra
 		--output-file requirements-dev.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --extra bench --constraint requirements-dev.txt \
 		--output-file requirements-bench.txt pyproject.toml
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --extra fuzz --constraint requirements-dev.txt \
+		--output-file requirements-fuzz.txt pyproject.toml
 
 bench: $(VENV)/.bench  ## measure, print, and write docs/BENCHMARKS.md
 	$(BIN)/python -m bench
+
+# The Python of the services: they see no home folder, so not whatever `python3` is in this shell.
+INSTALL = PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) PURGE=$(PURGE) \
+	PYTHON=$(if $(filter file,$(origin PYTHON)),/usr/bin/python3,$(PYTHON)) systemd/install.sh
+PREFIX ?= /opt/p2p-file-sharing
+
+install:  ## as root: install or upgrade the services below PREFIX (DESTDIR=… into another root)
+	@$(INSTALL) install
+
+rollback:  ## as root: back to the release that was installed before
+	@$(INSTALL) rollback
+
+uninstall:  ## as root: remove what was installed; shares, keys and settings stay (PURGE=1: they go too)
+	@$(INSTALL) uninstall
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -60,6 +60,7 @@ class Server:
     settings: dict[str, str]
     addresses: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    prefix: tuple[str, ...] = ()  # of its command: where to run it, such as `ip netns exec NAME`
 
     @property
     def log(self) -> str:
@@ -77,7 +78,7 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / "log", "ab") as log:
             self._logged_before = log.tell()
-            self.process = _spawn([sys.executable, "-m", self.module], self.settings, log)
+            self.process = _spawn([*self.prefix, sys.executable, "-m", self.module], self.settings, log)
 
     def start(self) -> None:
         """Start it and wait until it listens; DidNotHappen, with its log, if it does not."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from click import Group
 
 from pclient.commands import pclient as cli
-from pserver.api import client_api, peer_api
+from pserver.api import account_api, client_api, peer_api
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -23,7 +23,7 @@ def _settings_in(*paths: str) -> set[str]:
 
 
 def _code_settings() -> set[str]:
-    return _settings_in("central_server/settings.py", "pserver/settings.py", "pclient/settings.py")
+    return _settings_in("central_server/settings.py", "pserver/settings.py", "pserver/bounds.py", "pclient/settings.py")
 
 
 def test_every_setting_is_in_the_readme() -> None:
@@ -45,7 +45,7 @@ def test_every_command_is_in_the_readme() -> None:
 
 def test_every_route_is_in_the_rest_document() -> None:
     told = re.sub(r"\{[^}]*\}", "{}", REST)
-    for routes in (peer_api.routes, client_api.routes):
+    for routes in (peer_api.routes, client_api.routes, account_api.routes):
         for path in _paths(routes):
             assert re.sub(r"<[^>]*>", "{}", path) in told, path
 

@@ -11,14 +11,17 @@ from demo.processes import DidNotHappen, Locator, Peer, Server, wait_for
 
 
 class Person:
-    """Somebody at a peer, who talks to its client API."""
+    """Somebody at a peer, who talks to its client API, with the client token or (logged in) with `session`."""
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Peer, session: str | None = None) -> None:
         self.peer = peer
+        self.session = session
 
     def ask(self, method: str, path: str, expect: int | None = 200, **arguments: Any) -> Any:
         """The JSON answer (whatever the API says: Any); asserts the status unless `expect` is None."""
-        token = (Path(self.peer.settings["PSERVER_STATE_DIR"]) / "client-token").read_text().strip()
+        token = self.session
+        if token is None:
+            token = (Path(self.peer.settings["PSERVER_STATE_DIR"]) / "client-token").read_text().strip()
         answer = requests.request(
             method,
             f"{self.peer.addresses['client']}/client/v1{path}",

@@ -1,6 +1,7 @@
 """Bad settings, bad names, bad disks: one clear line, and nothing lost. Real processes."""
 
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -83,7 +84,7 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(alone: Peer
 
 def test_a_misspelt_setting_and_a_key_that_lies_open_are_a_line_of_the_log_each(alone: Peer) -> None:
     key = make_file(alone.folder / "network.key", 0)
-    key.write_text("k" * 32)
+    key.write_text(secrets.token_hex(32))
     key.chmod(0o644)
     alone.settings |= {"PSERVER_LISTN": "127.0.0.1:1", "PSERVER_NETWORK_KEY_FILE": str(key)}
     alone.start()

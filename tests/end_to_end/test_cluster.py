@@ -89,7 +89,10 @@ def test_a_dead_cluster_is_started_anew_and_a_living_one_is_left(cluster: Cluste
     in_part = cluster.run("up")
     assert in_part.stderr == "It is up in part, but dead: a. To start all anew: make down, then make up\n"
     assert cluster.run("client").stderr == "Peer a is dead. To start all anew: make down, then make up\n"
-    assert "peer b" in cluster.run("client", "b").stderr  # the shell's first line
+    assert "peer b" in cluster.run("client", "b").stderr  # the shell's first line: anna is logged in
+    for secret in [*cluster.folder.rglob("*.password"), cluster.folder / "network.key"]:
+        assert secret.stat().st_mode & 0o077 == 0
+        assert secret.read_text().strip() not in up.stdout + up.stderr
 
     assert cluster.run("down").returncode == 0
     assert not cluster.folder.exists()

@@ -222,7 +222,7 @@ def test_a_second_process_with_the_same_key_takes_over(world: World, tmp_path: P
     copy.start()
     wait_for("the older one stops", lambda: not a.running)
     assert a.process is not None
-    assert a.process.returncode == 1
+    assert a.process.returncode == 3  # which systemd does not restart: the two would take turns for ever
     assert copy.addresses["peer"] in a.log
 
 

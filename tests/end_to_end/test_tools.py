@@ -21,7 +21,7 @@ from tests.end_to_end.test_main_job import MIB, make_file, same
 NAME = "reports/größe 1.bin"
 LAST = "größe 1.bin"
 SIZE = 8 * MIB
-KEY = "k" * 32
+KEY = "never-guessed-0123456789-by-nobody"
 _XML = {"m": "urn:ietf:params:xml:ns:metalink"}
 
 
@@ -94,7 +94,7 @@ def test_a_link_opens_one_file_for_reading_until_it_ends(two: tuple[Peer, Peer])
 
 def test_a_link_of_another_network_opens_nothing(world: World, two: tuple[Peer, Peer]) -> None:
     a, _ = two
-    stranger = world.peer("s", PSERVER_NETWORK_KEY="s" * 32, PSERVER_LOCATORS="none")
+    stranger = world.peer("s", PSERVER_NETWORK_KEY="another-secret-of-strangers-1234567890", PSERVER_LOCATORS="none")
     make_file(stranger.share / NAME, SIZE)
     wait_for("the stranger has indexed it", lambda: Person(stranger).holders(NAME))
     (url,) = link(stranger)
