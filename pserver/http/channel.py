@@ -58,6 +58,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
         self._sent = 0  # bytes given to the kernel so far
         self._taken = 0  # bytes the other side had acknowledged when last looked
         self._closed = False
+        self.turn = 0  # when it last had a turn of sending, as the listener counts
         self._held_back = False  # there is more to send than the upload rate allows now
         super().__init__(server, sock, addr, adj, map=map)
 

@@ -23,7 +23,8 @@ class Limits:
     idle_seconds: how long a connection may wait without a request begun.
     stall_seconds: how long a reader may take not one byte of an answer; then it is cut off with a reset.
     send_bytes_per_turn: how much one connection is sent before the others have their turn.
-    send_bytes_per_round: how much all are sent before new requests are looked at (but 64 KiB each in any case).
+    send_bytes_per_round: about how much all are sent before new requests are looked at; whoever had no turn by then is
+        among the first of the next round.
     upload_rate: bytes/s that all answers together are sent with; None for no bound (see `pace`).
     """
 
@@ -38,12 +39,12 @@ class Limits:
     idle_seconds: float = 75
     stall_seconds: float = 30
     send_bytes_per_turn: int = MIB
-    send_bytes_per_round: int = 2 * MIB
+    send_bytes_per_round: int = 512 * KIB
     upload_rate: int | None = None
 
     def turn_bytes(self, sending: int) -> int:
         """What one of so many connections that are being sent to gets a turn."""
-        return max(64 * KIB, min(self.send_bytes_per_turn, self.send_bytes_per_round // max(sending, 1)))
+        return min(self.send_bytes_per_turn, max(128 * KIB, 2 * MIB // max(sending, 1)))
 
     def tick_seconds(self) -> float:
         """How often to look for what is overdue: once a second, oftener when a limit is shorter than that."""

@@ -4,8 +4,10 @@ Rules: only the loop's thread accepts, admits and closes; other threads set a fl
 is told to and by nothing else. Does not answer requests; that is http_request, in the workers.
 """
 
+import itertools
 import logging
 import os
+import select
 import socket
 import sys
 import threading
@@ -28,6 +30,7 @@ from pserver.http.socket import address_key
 LOG = logging.getLogger("pserver.http.server")
 
 ACCEPTS_PER_TURN = 64
+SOON_SENT_BYTES = 64 * 1024  # what is left of an answer that need not wait for its turn
 TOO_MANY = 429, "Too Many Requests"
 FULL = 503, "Service Unavailable"
 # How long not to try to accept after the system refused a descriptor or memory for it.
@@ -49,6 +52,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
         self._sent_before = 0  # bytes, on connections that are closed
         self._sent_shown = 0
         self._ended = False
+        self._turns = itertools.count(1)
         self._accept_after = 0.0
         self._next_sweep = 0.0
         self._trigger_lock = threading.Lock()
@@ -61,13 +65,37 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
         """Serve until `end`, or until nothing is left after `drain`. No failure ends it."""
         while not (self._ended or (self.draining and not self.active_channels)):
             try:
-                # More readers, shorter turns: a new request waits for one round of all of them.
                 self.turn_bytes = self.limits.turn_bytes(self._sending())
-                wasyncore.poll2(self._seconds_to_wait(time.monotonic()), self._map)
+                self._round(self._seconds_to_wait(time.monotonic()))
                 self._turn(time.monotonic())
             except Exception:
                 LOG.exception("the server's loop goes on after an error")
                 time.sleep(0.1)  # so that an error in every turn does not take a core
+
+    def _round(self, seconds: float) -> None:
+        """Wait for events. First what is soon done, then turns of sending, of those first that waited longest.
+
+        There are as many turns as the round has room for, so a new request waits for no more than that however many
+        readers there are.
+        """
+        senders: list[tuple[Channel, int]] = []
+        for descriptor, flags in events(self._map, seconds):
+            one = self._map.get(descriptor)
+            if one is None:  # closed by the event before
+                continue
+            if isinstance(one, Channel) and one.total_outbufs_len > SOON_SENT_BYTES and not flags & ~select.POLLOUT:
+                senders.append((one, flags))
+            else:
+                wasyncore.readwrite(one, flags)
+        room = self.limits.send_bytes_per_round
+        for channel, flags in sorted(senders, key=lambda each: each[0].turn):
+            if room <= 0:
+                break
+            if channel.socket is None:
+                continue
+            before, channel.turn = channel.sent, next(self._turns)
+            wasyncore.readwrite(channel, flags)
+            room -= channel.sent - before
 
     def _sending(self) -> int:
         return sum(bool(channel.total_outbufs_len) for channel in list(self.active_channels.values()))
@@ -198,6 +226,18 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
                     super().pull_trigger()
                 except BlockingIOError:
                     pass  # it has been woken often enough
+
+
+def events(watched: dict[int, Any], seconds: float) -> list[tuple[int, int]]:  # waitress' untyped dispatchers
+    """What there is to do within so many seconds for those `watched`: descriptors, and the flags of poll()."""
+    poller = select.poll()
+    for descriptor, one in list(watched.items()):
+        flags = select.POLLIN | select.POLLPRI if one.readable() else 0
+        if one.writable() and not one.accepting:
+            flags |= select.POLLOUT
+        if flags:
+            poller.register(descriptor, flags)
+    return poller.poll(int(seconds * 1000))
 
 
 def listen(
