@@ -111,7 +111,7 @@ def source() -> Iterator[FakeSource]:
         {"now": NOW + 61},
         {"issuer": Issuer(Ed25519PrivateKey.generate(), None)},
     ],
-    ids=str,
+    ids=lambda wrong: "-".join(wrong),
 )
 def test_an_offer_needs_a_grant_for_just_that(host: Host, source: FakeSource, wrong: dict[str, object]) -> None:
     with pytest.raises(Refused) as raised:
@@ -153,7 +153,7 @@ def test_where_accounts_are_off_no_grant_is_needed_and_nothing_is_noted(host: Ho
         {"by": None, "now": NOW - 181},
         {"by": None, "issuer": Issuer(Ed25519PrivateKey.generate(), None)},
     ],
-    ids=str,
+    ids=lambda wrong: "-".join(wrong),
 )
 def test_only_the_locator_orders_to_drop(host: Host, wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidToken):
