@@ -1,8 +1,8 @@
 """A token bucket: how many bytes may go now so that a rate holds. Pure: the time is an argument.
 
-Over any time, at most the rate times that time goes, and the bucket's size on top (a tenth of a second's worth: what
-a pause or a late thread leaves over). Whoever always wants more gets the rate, as long as it asks at least every
-tenth of a second.
+Over any time, at most the rate times that time goes, and the bucket's size on top (a tenth of a second's worth, and a
+byte: what a pause or a late thread leaves over). Whoever always wants more gets the rate, as long as it asks at least
+every tenth of a second.
 """
 
 BURST_SECONDS = 0.1
@@ -15,7 +15,7 @@ class Bucket:
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
-        self._size = max(rate * BURST_SECONDS, 1.0)
+        self._size = rate * BURST_SECONDS + 1.0  # the part of a byte that is always left over must fit too
         self._level = 0.0
         self._at: float | None = None
 

@@ -13,6 +13,7 @@ from protos.names import check_name, check_prefix
 from pserver.exchange.transfer import Wanted
 from pserver.model import (
     Conflict,
+    FileEntry,
     FileGroup,
     InvalidRequest,
     LookupAnswer,
@@ -26,6 +27,7 @@ from pserver.model import (
 MAX_FOLDER_FILES = 100_000
 _PEERS_PAGE = 100
 _FILES_PAGE = 2000
+_LISTINGS = 3  # how often to begin a list anew
 _HINTS = 16
 _HASH = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -126,19 +128,34 @@ class Resolver:
         check_prefix(folder)
         to = folder if as_name is None else check_name(as_name.removesuffix("/")) + "/"
         peer = self.peer(from_peer) if from_peer is not None else self._choose_peer(folder, choose)
-        wanted: list[Wanted] = []
+        found = self._list(peer, folder)
+        if not found:
+            raise NotFound(f"{peer.name} has nothing in '{folder}'")
+        if len(found) > MAX_FOLDER_FILES:
+            raise InvalidRequest(f"'{folder}' has more than {MAX_FOLDER_FILES} files: download folders inside it")
+        wanted = [Wanted(check_name(to + one.name[len(folder) :]), one.file_id, one.size) for one in found]
+        return Order(folder, wanted, [peer], tree=True)
+
+    def _list(self, peer: Peer, folder: str) -> list[FileEntry]:
+        """The files that the peer has there; a few more than MAX_FOLDER_FILES if it has more. Unavailable."""
+        for _ in range(_LISTINGS):
+            try:
+                return self._pages(peer, folder)
+            except InvalidRequest:
+                pass  # whoever answered one page could not go on where another's ended
+        raise Unavailable(f"the list of what {peer.name} has in '{folder}' breaks off: try again")
+
+    def _pages(self, peer: Peer, folder: str) -> list[FileEntry]:
+        found: dict[str, FileEntry] = {}
         token = ""
         while True:
             page = self._finder.files(peer.peer_id, folder, _FILES_PAGE, token)
-            wanted += [Wanted(check_name(to + one.name[len(folder) :]), one.file_id, one.size) for one in page.files]
+            if not page.complete:
+                raise Unavailable(f"nobody who knows all that {peer.name} has in '{folder}' can be asked now")
+            found |= {one.name: one for one in page.files}
             token = page.next_page_token
-            if not token or len(wanted) > MAX_FOLDER_FILES:
-                break
-        if not wanted:
-            raise NotFound(f"{peer.name} has nothing in '{folder}'")
-        if len(wanted) > MAX_FOLDER_FILES:
-            raise InvalidRequest(f"'{folder}' has more than {MAX_FOLDER_FILES} files: download folders inside it")
-        return Order(folder, wanted, [peer], tree=True)
+            if not token or len(found) > MAX_FOLDER_FILES:
+                return list(found.values())
 
     def _choose_peer(self, folder: str, choose: str | None) -> Peer:
         answer = self._finder.peers(folder=folder, page_size=_PEERS_PAGE)

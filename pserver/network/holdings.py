@@ -9,6 +9,7 @@ from pserver.model import FileGroup, Holder, LookupAnswer, LookupRequest, Peer, 
 OWN_SHARE = "own share"
 _SEARCH_PAGE = 25
 _MAX_SEARCH_PAGE = 100
+_OWN_PAGE = "own:"  # a page token of this peer's own; the locator's are base64
 _FILES_PAGE = 500
 _MAX_FILES_PAGE = 2000
 _MAX_COUNTED = 100_000  # files below a folder; beyond that the count stands for "many"
@@ -88,10 +89,12 @@ class Holdings:
         return count, size
 
     def _list_files(self, request: LookupRequest, answer: LookupAnswer) -> None:
+        if request.page_token and not request.page_token.startswith(_OWN_PAGE):
+            return  # a page of the locator's list, which knows where that goes on
         limit = min(request.page_size or _FILES_PAGE, _MAX_FILES_PAGE)
-        page = self._share.files(request.prefix, request.page_token, limit)
+        page = self._share.files(request.prefix, request.page_token.removeprefix(_OWN_PAGE), limit)
         answer.files = [file.entry() for file in page]
-        answer.next_page_token = page[-1].name if len(page) == limit else ""
+        answer.next_page_token = _OWN_PAGE + page[-1].name if len(page) == limit else ""
         answer.complete = True
 
 

@@ -1,7 +1,7 @@
 """The token bucket: it never lets more go than the rate and its size, and never less to whoever always wants more."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pserver.bucket import BURST_SECONDS, Bucket
@@ -19,7 +19,7 @@ def test_over_any_time_no_more_goes_than_the_rate_and_the_size(rate: int, steps:
         count = min(wanted, max(bucket.level(now), 0))
         bucket.take(count, now)
         went.append((now, count))
-    size = max(rate * BURST_SECONDS, 1)
+    size = rate * BURST_SECONDS + 1
     for first in range(len(went)):
         sent = 0
         for at, count in went[first:]:
@@ -27,6 +27,7 @@ def test_over_any_time_no_more_goes_than_the_rate_and_the_size(rate: int, steps:
             assert sent <= (at - went[first][0]) * rate + size + 1e-3
 
 
+@example(9, [0.03125] * 6 + [0.046875])
 @given(RATES, st.lists(st.floats(1e-6, BURST_SECONDS / 2), min_size=1, max_size=200))
 def test_who_always_wants_more_gets_the_rate(rate: int, pauses: list[float]) -> None:
     bucket, now, sent = Bucket(rate), 0.0, 0
@@ -60,4 +61,4 @@ def test_a_clock_that_stands_or_goes_back_gives_nothing() -> None:
     bucket = Bucket(1000)
     assert [bucket.level(now) for now in (5.0, 5.0, 4.0, 5.0)] == [0, 0, 0, 0]
     assert bucket.level(5.05) == pytest.approx(50, abs=1)
-    assert bucket.level(1000.0) == 100, "a long pause is worth a tenth of a second"
+    assert bucket.level(1000.0) == 101, "a long pause is worth a tenth of a second, and a byte"

@@ -106,6 +106,8 @@ def test_files_of_this_peer_are_all_there_is_to_say(holdings: Holdings) -> None:
     assert [each.name for each in second.files] == ["docs/b report.txt"]
     third = holdings.answer(replace(request, page_token=second.next_page_token))
     assert (third.files, third.next_page_token) == ([], "")
+    elsewhere = holdings.answer(replace(request, page_token="WzAsImEgbmFtZSJd"))
+    assert (elsewhere.complete, elsewhere.files) == (False, []), "another list's page is not the first of this one"
     whole = holdings.answer(replace(request, prefix="", page_size=0))
     assert (len(whole.files), whole.next_page_token) == (4, "")
 
