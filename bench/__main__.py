@@ -29,6 +29,7 @@ NAMES = (
     "rates",
     "share",
     "locator",
+    "fleet",
     "client",
     "memory",
 )  # in the order of the page

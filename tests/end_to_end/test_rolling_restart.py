@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 import requests
@@ -58,7 +59,7 @@ class Streams:
         """At d, by the client API; a transfer is followed over restarts by its id."""
         person = Person(self._peers["d"])
         for name in self._names(1):
-            begun = _in_time(person, "POST", "/downloads", json={"what": name})
+            begun = _in_time(person, "POST", "/downloads", {"what": name})
             if "id" not in begun:
                 self.seen.wrong.append(f"download of {name} at d: {begun}")
                 return
@@ -116,20 +117,20 @@ class Streams:
         self.seen.done[what] += 1
         return ended.stdout
 
-    def _ended(self, person: Person, transfer_id: str) -> dict[str, object]:
-        def over() -> dict[str, object] | None:
-            found: dict[str, object] = _in_time(person, "GET", f"/transfers/{transfer_id}")
+    def _ended(self, person: Person, transfer_id: str) -> dict[str, Any]:
+        def over() -> dict[str, Any] | None:
+            found = _in_time(person, "GET", f"/transfers/{transfer_id}")
             return None if found["state"] in {"queued", "running"} else found
 
         return wait_for(f"{transfer_id} ends at {person.peer.name}", over, _PATIENCE)
 
 
-def _in_time(person: Person, *arguments: str, **more: object) -> dict[str, object]:
+def _in_time(person: Person, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
     """The answer of a peer that may just be away."""
 
-    def ask() -> dict[str, object] | None:
+    def ask() -> dict[str, Any] | None:
         try:
-            answer: dict[str, object] = person.ask(*arguments, expect=None, **more)
+            answer: dict[str, Any] = person.ask(method, path, None, json=body)
         except requests.RequestException:
             return None
         return answer
@@ -190,7 +191,6 @@ def test_a_rolling_restart_under_load_loses_nothing(world: World) -> None:
                 assert not seen.wrong, "\n".join([server.folder.name, *seen.wrong])
     assert not seen.wrong, "\n".join(seen.wrong)
     assert all(seen.done[what] >= ENOUGH for what in ("download", "rest", "upload", "lookup")), seen.done
-    print(dict(seen.done))
 
 
 def _moved_on(before: Counter[str], now: Counter[str]) -> bool:
