@@ -73,11 +73,15 @@ class Stage:
         return json.loads(ended.stdout) if ended.returncode == 0 else None
 
     def same(self, name: str, shared: str, original: Path) -> None:
-        """Compare a file in a peer's share with the original, byte for byte."""
-        found = self.peers[name].share / shared
-        if not filecmp.cmp(found, original, shallow=False):
-            raise DidNotHappen(f"{found} differs from {original}")
-        print(f"  = {original.stat().st_size:,} bytes compared: the same", flush=True)
+        """Compare a file in a peer's share, or all files of a folder there, with the originals, byte for byte."""
+        originals = sorted(original.iterdir()) if original.is_dir() else [original]
+        for one in originals:
+            found = self.peers[name].share / shared / one.relative_to(original)
+            if not filecmp.cmp(found, one, shallow=False):
+                raise DidNotHappen(f"{found} differs from {one}")
+        compared = f"{sum(one.stat().st_size for one in originals):,} bytes"
+        compared += f" of {len(originals)} files" if len(originals) > 1 else ""
+        print(f"  = {compared} compared: the same", flush=True)
 
 
 def main() -> int:
@@ -166,8 +170,7 @@ def download(stage: Stage) -> None:
         raise DidNotHappen("the saved file differs")
     stage.say("a folder, as peer b has it")
     stage.play("d", "download email/ --from b")
-    for path in sorted((b.share / "email").iterdir()):
-        stage.same("d", f"email/{path.name}", path)
+    stage.same("d", "email", b.share / "email")
 
 
 def upload(stage: Stage) -> None:
