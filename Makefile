@@ -67,7 +67,7 @@ protos: $(VENV)/.dev  ## make the stubs anew from protos/locator.proto
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. --grpc_python_out=. protos/locator.proto
 
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
-lock: $(VENV)/.dev  ## make both locks anew from pyproject.toml (UPGRADE=--upgrade for current releases)
+lock: $(VENV)/.dev  ## make all locks anew from pyproject.toml (UPGRADE=--upgrade for current releases)
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --output-file requirements.txt pyproject.toml
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) $(UPGRADE) --extra dev --allow-unsafe --constraint requirements.txt \
 		--output-file requirements-dev.txt pyproject.toml

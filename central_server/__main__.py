@@ -27,7 +27,7 @@ from central_server.accounts import Accounts
 from central_server.accounts_sqlite import SQLiteAccounts
 from central_server.certificates import DAYS, CannotMake, Wanted, make_certificates
 from central_server.check import check
-from central_server.commands import Refused, add_keygen, add_user_commands, keygen, tend
+from central_server.commands import Refused, add_command, add_keygen, add_user_commands, keygen, tend
 from central_server.dialback import Dialback
 from central_server.identity import NoKey, load_or_make_key
 from central_server.locator import Locator, Terms
@@ -214,7 +214,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--check", action="store_true", help="say what would be used, and what is wrong, and exit")
     parser.add_argument("--version", action="version", version=f"central-server {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands (none: run the server)")
-    certs = commands.add_parser("certs", help="make certificates for TLS, and a CA that signs them")
+    certs = add_command(commands, "certs", "make certificates for TLS, and a CA that signs them")
     certs.add_argument("folder", type=Path, metavar="DIR", help="where they are written; a CA that is there is used")
     certs.add_argument("--host", action="append", default=[], help="a name or address of the locator; may be repeated")
     certs.add_argument("--client", action="append", default=[], metavar="NAME", help="a peer; may be repeated")
@@ -250,7 +250,10 @@ def _tend(asked: argparse.Namespace, settings: Settings) -> int:
     for line in lines:
         print(line)
     if settings.accounts is None:
-        print("Accounts are off: the locator heeds them once LOCATOR_ACCOUNTS is on.", file=sys.stderr)
+        print(
+            "note: LOCATOR_ACCOUNTS is not on in these settings; a locator heeds accounts only where it is",
+            file=sys.stderr,
+        )
     return 0
 
 

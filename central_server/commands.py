@@ -24,21 +24,30 @@ class Refused(Exception):
     """The command cannot do that: the message says why."""
 
 
-def add_keygen(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+_Commands = argparse._SubParsersAction  # which argparse gives no public name
+
+
+def add_command(commands: "_Commands[argparse.ArgumentParser]", name: str, told: str) -> argparse.ArgumentParser:
+    """A command that says the same of itself in the list of commands and in its own help."""
+    return commands.add_parser(name, help=told, description=f"{told[0].upper()}{told[1:]}.")
+
+
+def add_keygen(commands: "_Commands[argparse.ArgumentParser]") -> None:
     """The words of `keygen`."""
-    keygen = commands.add_parser("keygen", help="make a network key")
-    keygen.add_argument("file", nargs="?", type=Path, help="written readable by you only, never over another file")
+    keygen = add_command(commands, "keygen", "make a network key")
+    told = "written readable by you only, never over another file (default: print it)"
+    keygen.add_argument("file", nargs="?", metavar="FILE", type=Path, help=told)
 
 
-def add_user_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_user_commands(commands: "_Commands[argparse.ArgumentParser]") -> None:
     """The words of `user`."""
-    user = commands.add_parser("user", help="tend the accounts, also while the server runs")
+    user = add_command(commands, "user", "tend the accounts, also while the server runs")
     verbs = user.add_subparsers(dest="verb", metavar="VERB", required=True)
-    add = verbs.add_parser("add", help="make an account; asks for its password")
-    verbs.add_parser("list", help="the accounts: name, role, state, since when")
-    disable = verbs.add_parser("disable", help="nobody can log in with it any more; ends its sessions")
-    enable = verbs.add_parser("enable", help="the reverse")
-    reset = verbs.add_parser("reset", help="give it another password; ends its sessions")
+    add = add_command(verbs, "add", "make an account; asks for its password (8 characters or more)")
+    add_command(verbs, "list", "list the accounts: name, role, state, since when")
+    disable = add_command(verbs, "disable", "let nobody log in with it any more; ends its sessions")
+    enable = add_command(verbs, "enable", "let its person log in again")
+    reset = add_command(verbs, "reset", "give it another password; ends its sessions")
     for each in (add, disable, enable, reset):
         each.add_argument("name")
     add.add_argument("--admin", action="store_true", help="it may drop what anybody's uploads placed")

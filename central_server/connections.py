@@ -1,7 +1,9 @@
 """What a connection to the locator may be and do: values, and how gRPC is told of its limits. No I/O.
 
-gRPC defends itself against ping floods, rapid resets and SETTINGS floods (tests/abuse/test_grpc_abuse.py plays them);
-the rest is the doorman's. Connections are counted in all, not by address; a firewall in front can do that.
+gRPC defends itself against rapid resets and SETTINGS floods (tests/abuse/test_grpc_abuse.py plays them); the rest is
+the doorman's. So are ping floods: where gRPC counts strikes (1.85), each ping after the last lengthens a text, and the
+10,000 pings that it reads before it closes cost ten times what answering them does, which is enough to keep everybody
+else waiting. Connections are counted in all, not by address; a firewall in front can do that.
 """
 
 from dataclasses import dataclass
@@ -22,16 +24,19 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Sizes in bytes, times in seconds. A client that pings more often than `ping_seconds` gets a strike each time."""
+    """Sizes in bytes, times in seconds. A client that pings more often than `ping_seconds` gets a strike each time.
+
+    With 0 `ping_strikes` none is cut off for that, but for the bytes (`unasked_bytes`).
+    """
 
     message_bytes: int = 4 << 20  # 2,000 entries with the longest names
     metadata_bytes: int = 16 << 10
     streams: int = 100  # open at once on one connection
-    calls: int = 2048  # under way in all; that many wait, too: a quarter of a second's work
+    calls: int = 2048  # under way in all; half as many wait, too: an eighth of a second's work
     connections: int = 10_000
     unasked_bytes: int = 8 << 20  # that a connection may send beyond what its calls explain (doorman.py)
     ping_seconds: float = 20.0
-    ping_strikes: int = 2
+    ping_strikes: int = 0
     idle_seconds: float = 600.0
     age_seconds: float = 3600.0
     age_grace_seconds: float = 30.0
@@ -46,8 +51,8 @@ class ConnectionLimits:
             ("grpc.max_concurrent_streams", self.streams),
             # Calls wait in gRPC's queue, 12 KB each, also those that were reset meanwhile. From the first number on
             # they are refused at random (CANCELLED), from the second on all.
-            ("grpc.server.max_pending_requests", self.calls // 2),
-            ("grpc.server.max_pending_requests_hard_limit", self.calls),
+            ("grpc.server.max_pending_requests", self.calls // 4),
+            ("grpc.server.max_pending_requests_hard_limit", self.calls // 2),
             ("grpc.max_allowed_incoming_connections", self.connections),
             ("grpc.http2.min_ping_interval_without_data_ms", _milliseconds(self.ping_seconds)),
             ("grpc.http2.max_ping_strikes", self.ping_strikes),

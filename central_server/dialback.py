@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import HTTPError, NameResolutionError
 
 from central_server.model import AddressNotAllowed, InvalidRequest, StoreUnavailable
 from protos.addresses import AddressPolicy, check_url, forbidden_cause, guarded_session
@@ -137,11 +137,14 @@ class Dialback:
 
 
 def _read(answer: requests.Response, ends: float) -> bytes:
-    """The body, if it is short and comes in time."""
+    """The body, if it is short, whole, and comes in time."""
     body = b""
     due(answer, ends)
     while len(body) <= _MOST_BYTES and time.monotonic() < ends:
-        more: bytes = answer.raw.read1(_MOST_BYTES)
+        try:
+            more: bytes = answer.raw.read1(_MOST_BYTES)
+        except (HTTPError, OSError):  # of urllib3, for requests does not read this
+            raise _Unreachable("began to answer, and broke off or was too slow") from None
         if not more:
             return body
         body += more

@@ -1,5 +1,6 @@
 """The locator's own key: with it the locator proves to a peer that it dials back that it may."""
 
+import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+KEY_FILE = "locator.key"
+
 
 class NoKey(Exception):
     """The key cannot be read or made: the message says which file, and why."""
@@ -17,7 +20,7 @@ class NoKey(Exception):
 
 def load_or_make_key(state_dir: Path) -> Ed25519PrivateKey:
     """The key in `state_dir`/locator.key (PEM, readable by its owner only), made there if there is none. NoKey."""
-    path = state_dir / "locator.key"
+    path = state_dir / KEY_FILE
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
@@ -33,10 +36,18 @@ def load_or_make_key(state_dir: Path) -> Ed25519PrivateKey:
 
 
 def _make(path: Path) -> None:
-    """Write a new key beside its place and put it there whole."""
+    """Write a new key beside its place and put it there whole, also if the power goes in between."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     unfinished = path.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     unfinished.touch(mode=0o600, exist_ok=False)
-    unfinished.write_bytes(pem)
+    with unfinished.open("wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

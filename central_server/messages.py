@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from central_server import model
-from central_server.locator import IndexState
+from central_server.answers import IndexState
 from protos import locator_pb2 as pb
 
 _PER_TURN = 50  # entries translated before others have their turn: about a tenth of a millisecond

@@ -103,7 +103,7 @@ class Server:
         except RuntimeError:
             found = 0
         if not found:
-            raise OSError(f"cannot listen on {host}:{port}: the port is in use, or the address is not this machine's")
+            raise OSError(f"LOCATOR_LISTEN: {host}:{port} is in use, or no address of this machine")
         await self._server.start()
         self._doorman.start(found)
         for name in ("", *METHODS):
@@ -171,7 +171,7 @@ def _check_free(host: str, port: int) -> None:
                 refused = error
     except OSError as error:  # no such host
         refused = error
-    raise OSError(f"cannot listen on {host}:{port}: {refused and refused.strerror}") from refused
+    raise OSError(f"LOCATOR_LISTEN: cannot listen on {host}:{port}: {refused and refused.strerror}") from refused
 
 
 def _token(context: Any) -> str:  # Any: grpc publishes no types for it

@@ -139,7 +139,8 @@ def _network_key(environment: Mapping[str, str]) -> bytes | None:
         try:
             text = Path(file).read_text("utf-8")
         except (OSError, ValueError) as error:
-            raise WrongSetting(f"LOCATOR_NETWORK_KEY_FILE is {file!r}, which cannot be read: {error}") from None
+            why = getattr(error, "strerror", error)
+            raise WrongSetting(f"LOCATOR_NETWORK_KEY_FILE is {file!r}, which cannot be read: {why}") from None
     if not text and not file:
         return None
     key = (text or "").strip().encode()
@@ -207,7 +208,7 @@ def _limits(environment: Mapping[str, str]) -> ConnectionLimits:
         connections=int(_number(environment, "LOCATOR_MAX_CONNECTIONS", usual.connections, 1, 1_000_000)),
         unasked_bytes=_size(environment, "LOCATOR_MAX_UNASKED", usual.unasked_bytes, 1 << 20, 1 << 30),
         ping_seconds=seconds("LOCATOR_MIN_PING_SECONDS", usual.ping_seconds, 0.0),
-        ping_strikes=int(_number(environment, "LOCATOR_PING_STRIKES", usual.ping_strikes, 1, 1000)),
+        ping_strikes=int(_number(environment, "LOCATOR_PING_STRIKES", usual.ping_strikes, 0, 1000)),
         idle_seconds=seconds("LOCATOR_CONNECTION_IDLE_SECONDS", usual.idle_seconds, 1.0),
         age_seconds=seconds("LOCATOR_CONNECTION_AGE_SECONDS", usual.age_seconds, 1.0),
         age_grace_seconds=seconds("LOCATOR_CONNECTION_GRACE_SECONDS", usual.age_grace_seconds, 0.0),

@@ -159,7 +159,7 @@ def remove(client: Client, what: str, everywhere: bool, yes: bool) -> None:
         removing.remove(client, what, yes)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="List the files of your share, or of another peer's.")
 @click.argument("prefix", default="")
 @click.option("--peer", callback=not_empty, metavar="PEER", help="Another peer's share (name or id).")
 @click.option("--limit", type=click.IntRange(1), help="Show at most this many.")
@@ -183,7 +183,7 @@ def peers(client: Client, match: str) -> None:
     finding.peers(client, match)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="Print a link for curl, a browser and other tools.")
 @click.argument("what", callback=not_empty, metavar="NAME|id:HEX|sha256:HEX")
 @click.option("--expires", metavar="TIME", default="1h", show_default=True, help="How long: 90s, 30m, 1h, at most 7d.")
 @click.option("--all", "everywhere", is_flag=True, help="Print one for each peer that has it.")
@@ -210,7 +210,7 @@ def link(
         linking.link(client, what, seconds, everywhere)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, short_help="List transfers; pause, resume, cancel some.")
 @click.argument("words", metavar="[[pause|resume|cancel] ID...]", nargs=-1)
 @click.pass_obj
 def transfers(client: Client, words: tuple[str, ...]) -> None:
@@ -234,7 +234,7 @@ def watch(client: Client, transfer_id: str) -> None:
 @click.command(cls=Verb)
 @click.pass_obj
 def status(client: Client) -> None:
-    """Show how your PServer is: its share, its locators and neighbours."""
+    """Show how your PServer is: share, locators, neighbours."""
     finding.status(client)
 
 

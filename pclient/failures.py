@@ -36,6 +36,8 @@ def _tell_usage(error: click.UsageError, talk: Talk) -> int:
         for line in error.ctx.get_usage().splitlines():
             talk.say(line)
     talk.error(error.format_message())
+    if isinstance(error, click.NoSuchOption):
+        talk.say("a name that begins with - goes after a lone --, as in: download -- -name")
     return 2
 
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from pclient import choosing, meaning, render, text
 from pclient.client import Client
-from pclient.model import Ambiguous, FileEntry, Files, Groups, NotFound, PeerInfo, WrongUsage
+from pclient.model import Ambiguous, FileEntry, Files, Groups, NotFound, PClientError, PeerInfo, WrongUsage
 
 PAGE = 1000  # of files of one share; the PServer gives up to 2,000
 SEARCH_PAGE = 100  # the most that it gives of a search
 
 
 def search(client: Client, words: str, limit: int, everything: bool) -> None:
-    """Print the files that match all words, a page at a time. Raises NotFound if none does."""
+    """Print the files that match all words, a page at a time. Raises NotFound if none does, and is known to."""
     if not words.strip():
         raise WrongUsage("say at least one word to search for")
     shown, last = 0, None
@@ -43,13 +43,20 @@ def _search_pages(client: Client, words: str, limit: int, everything: bool) -> I
 
 def _say_how(client: Client, last: Groups, shown: int) -> None:
     """Tell what the list does not: whether it is all, and by which way it came."""
-    _warn_if_incomplete(client, last["complete"])
     if shown == 0:
-        raise NotFound("nothing matches")
+        raise _nothing(last["complete"])
+    _warn_if_incomplete(client, last["complete"])
     more = "; there are more: --all, or --limit N" if last.get("next_page_token") else ""
     if client.talk.to_person or more:
         way = f", by way of {' > '.join(last['via'])}" if last["via"] else ""
         client.talk.say(f"{text.count_of(shown, 'file')}{way}{more}")
+
+
+def _nothing(complete: bool) -> PClientError:
+    """Not there, or nobody who would know was reached: a script must be able to tell."""
+    if complete:
+        return NotFound("nothing matches")
+    return PClientError("nothing found, but no locator could be asked: other peers may have it", "unavailable")
 
 
 def _warn_if_incomplete(client: Client, complete: bool) -> None:
@@ -99,8 +106,8 @@ def files(client: Client, prefix: str, peer: str | None, limit: int | None) -> N
     if client.talk.as_json:
         way = {} if peer is None else {"via": page.get("via", []), "complete": complete}
         client.talk.json({"files": collected, **way})
-    elif client.talk.to_person or shown == 0:
-        client.talk.say(text.count_of(shown, "file"))
+    elif client.talk.to_person or shown == 0 or page["next_page_token"]:
+        client.talk.say(text.count_of(shown, "file") + ("; there are more" if page["next_page_token"] else ""))
     _warn_if_incomplete(client, complete)
 
 

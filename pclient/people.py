@@ -16,15 +16,26 @@ _OVER = frozenset({"login_required", "no_accounts"})  # at a logout: there is no
 
 def signup(client: Client, user: str | None, from_stdin: bool) -> None:
     """Make an account and log in. Raises Refused if that is closed, or the name taken."""
-    client.api.check_login()
+    _check_accounts(client)
     name = _user(client, user, "")
     begun = client.api.signup(name, passwords.chosen(client, f"A password for {name}: ", from_stdin))
     _keep(client, begun, f"{begun['user']} has an account now, and is logged in")
 
 
+def _check_accounts(client: Client) -> None:
+    """Before a password is typed. Raises PClientError where nobody has to log in, and what Api.check_login does."""
+    client.api.check_login()
+    try:
+        has_accounts = client.api.whoami()["accounts"]
+    except PClientError:  # most of all: that a login is needed
+        return
+    if not has_accounts:
+        raise PClientError("nobody has to log in: your PServer has no locator in reach with accounts on", "no_accounts")
+
+
 def login(client: Client, user: str | None, from_stdin: bool) -> None:
     """Log in, in place of who was. Raises Refused."""
-    client.api.check_login()
+    _check_accounts(client)
     name = _user(client, user, _last_user(client))
     password = passwords.known(client, f"Password of {name}: ", from_stdin)
     with _told("there is no such user, the password is wrong, or the account is disabled"):

@@ -208,4 +208,5 @@ def _reachable(now: Status) -> str:
 
 
 def _with_why(subject: str, state: str, why: str | None) -> str:
-    return f"{subject}: {state} ({why})" if why else f"{subject}: {state}"
+    plain = (why or "").replace(f"the locator at {subject} ", "")  # the subject stands before it
+    return f"{subject}: {state} ({plain})" if plain else f"{subject}: {state}"

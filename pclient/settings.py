@@ -83,7 +83,7 @@ def _from_file(env_file: str | None) -> dict[str, str]:
         with path.open(encoding="utf-8") as stream:
             read = dotenv.dotenv_values(stream=stream, interpolate=False)
     except (OSError, UnicodeError) as error:
-        raise WrongUsage(f"cannot read the settings file {path}: {error}") from None
+        raise WrongUsage(f"cannot read the settings file {path}: {getattr(error, 'strerror', error)}") from None
     return {name: value for name, value in read.items() if value is not None}
 
 

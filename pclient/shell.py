@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from pclient import __version__, failures, text
+from pclient import __version__, commands_people, failures, text
 from pclient.client import Client
 from pclient.commands import VERBS
 from pclient.model import PClientError, Status, WrongUsage
@@ -18,8 +18,10 @@ _NAME_CELLS = 12
 _KEYS = (
     ("help CMD", "all about a command"),
     ("quit", "or Ctrl-D; transfers go on at the PServer"),
-    ("Ctrl-C", "leaves a transfer running in the background; `transfers` lists them, `watch ID` shows one again"),
+    ("Ctrl-C", "leaves a transfer running; `watch ID` shows it again"),
 )
+_OF_ACCOUNTS = frozenset(str(verb.name) for verb in commands_people.VERBS)
+_ACCOUNTS = ("login", "and signup, logout, whoami, passwd: where the network has accounts")
 _HINTS = (
     "Quote names with spaces: download 'my file.txt'. Tab completes.",
     "A number is a line of the last list of files: after a search, `download 2` and `info 2` mean its line 2. "
@@ -38,6 +40,7 @@ class Shell:
         self._read = read
         self._name = "pclient"
         self._greeted: str | None = None  # who was logged in when the PServer was last asked how it is
+        self._pasted: list[str] = []
         self._wants_json = client.talk.as_json
         self._group = click.Group("", commands={str(verb.name): verb for verb in VERBS})
 
@@ -57,12 +60,21 @@ class Shell:
             try:
                 announce_ended(self._client)
                 self._welcome()
-                line = self._read(self._prompt()).strip()
+                line = self._next_pasted() or self._read(self._prompt()).strip()
             except KeyboardInterrupt:
                 continue  # Ctrl-C empties the line
             except EOFError:
                 return None
+            if "\n" in line:
+                line, *self._pasted = commands_in(line)
             return None if line in _LEAVE else line
+
+    def _next_pasted(self) -> str:
+        """Of lines that were pasted together the next, shown as if it had been typed; empty if there is none."""
+        line = self._pasted.pop(0) if self._pasted else ""
+        if line:
+            self._talk.say(f"{self._prompt()}{harmless(line)}")
+        return line
 
     def _run_line(self, line: str) -> int:
         self._talk.as_json = self._wants_json
@@ -85,7 +97,7 @@ class Shell:
         if name in _LEAVE:
             raise WrongUsage(f"say {name} alone, without more words")
         if self._group.get_command(click.Context(self._group), name) is None:
-            raise PClientError(f"there is no command '{name}'; `help` lists them")
+            raise _unknown(name)
         verb = self._group.commands[name]
         with verb.make_context(name, words[1:], obj=self._client) as context:
             verb.invoke(context)
@@ -97,14 +109,16 @@ class Shell:
             context = verb.context_class(verb, info_name=words[0], terminal_width=width)
             shown = verb.get_help(context).splitlines()
         elif words:
-            raise PClientError(f"there is no command '{words[0]}'; `help` lists them")
+            raise _unknown(words[0])
         else:
             shown = self._overview(min(self._talk.width, _MAX_WIDTH))
         for line in shown:
             self._talk.line(line)
 
     def _overview(self, width: int) -> list[str]:
-        verbs = [(name, verb.get_short_help_str(80)) for name, verb in self._group.commands.items()]
+        """All of it fits a terminal of 80 columns and 24 lines: what scrolls away is not read."""
+        told = {name: verb.get_short_help_str(80) for name, verb in self._group.commands.items()}
+        verbs = [*[(name, told[name]) for name in told if name not in _OF_ACCOUNTS], _ACCOUNTS]
         lines = [f"{name:<{_NAME_CELLS}}{told}" for name, told in verbs]
         keys = [f"{name:<{_NAME_CELLS}}{told}" for name, told in _KEYS]
         listed = [part for line in [*lines, "", *keys, ""] for part in text.wrapped(line, width, _NAME_CELLS)]
@@ -151,6 +165,33 @@ def greeting(status: Status) -> str:
     network = "connected" if registered else "not connected: see `status`"
     held = f"{text.count_of(share['files'], 'file')} shared, {text.size(share['bytes'])}"
     return f"pclient {__version__}: peer {status['peer']['name']}, {held}; {network}"
+
+
+def _unknown(name: str) -> PClientError:
+    from difflib import get_close_matches  # most commands are known
+
+    near = get_close_matches(name, [str(verb.name) for verb in VERBS], 1)
+    hint = f"did you mean {near[0]}?" if near else "`help` lists them"
+    return PClientError(f"there is no command '{name}'; {hint}")
+
+
+def commands_in(entered: str) -> list[str]:
+    """The commands that were pasted together: one a line, where no quote is open. Empty lines are none."""
+    commands: list[str] = []
+    begun = ""
+    for line in entered.split("\n"):
+        begun = f"{begun}\n{line}" if begun else line
+        if not _is_open(begun):
+            commands, begun = [*commands, begun], ""
+    return [line.strip() for line in [*commands, begun] if line.strip()]
+
+
+def _is_open(line: str) -> bool:
+    try:
+        split(line)
+    except PClientError:
+        return True
+    return False
 
 
 def split(line: str) -> list[str]:

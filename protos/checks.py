@@ -5,10 +5,13 @@ Each function that looks for a problem returns it in a line that says what to do
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 _OPENED_SECONDS = 2.0
 
@@ -29,7 +32,7 @@ def _as_text(value: object) -> str:
     if isinstance(value, bytes):
         return "given (not shown)"
     if value is None or value == ():
-        return "none"
+        return "not set"
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, tuple):
@@ -65,9 +68,28 @@ def database_problem(path: Path, newest: int) -> str | None:
     return None
 
 
-def tell(settings: object, notes: Iterable[str], problems: Iterable[str]) -> tuple[list[str], bool]:
-    """The lines that `--check` prints, and whether all is well: the values, what is odd, what is wrong."""
-    values = list(shown(settings))
+def key_problem(path: Path, whose: str) -> str | None:
+    """Whether the Ed25519 key in `path`, if it is there, can be read. `whose`: "a peer", "the locator"."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except FileNotFoundError:
+        return None  # one is made
+    except OSError as error:
+        return f"{path} cannot be read: {error.strerror}"
+    except (ValueError, TypeError):
+        key = None
+    good = isinstance(key, Ed25519PrivateKey)
+    return None if good else f"{path} holds no key of {whose}; move it away to get a new one"
+
+
+def tell(
+    settings: object, names: Mapping[str, str], notes: Iterable[str], problems: Iterable[str]
+) -> tuple[list[str], bool]:
+    """The lines that `--check` prints, and whether all is well: the values, what is odd, what is wrong.
+
+    `names`: the setting of each value that `shown` gives; one that is not there goes by its own.
+    """
+    values = [(names.get(name, name), value) for name, value in shown(settings)]
     width = max(len(name) for name, _value in values)
     wrong = [f"problem: {problem}" for problem in problems]
     lines = [f"{name:{width}}  {value}" for name, value in values] + [f"note: {note}" for note in notes] + wrong

@@ -21,7 +21,11 @@ USER = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a checked grant says. Ids are 64 hex digits; `by` is None for an order of the locator itself (drop)."""
+    """What a checked grant says. Ids are 64 hex digits; `by` is None for an order of the locator itself (drop).
+
+    `issued` and `expires` are Unix time by the locator's clock; `issued` to the millisecond (to the second, if the
+    locator is older than that).
+    """
 
     user: str
     admin: bool
@@ -30,6 +34,7 @@ class Grant:
     target: str
     by: str | None
     expires: float
+    issued: float
 
 
 def make_grant(
@@ -43,6 +48,7 @@ def make_grant(
         "fid": file_id,
         "aud": target,
         "iat": int(now),
+        "ms": int(now * 1000) % 1000,  # which of two came first can matter
         "exp": int(now) + LIFETIME_SECONDS,
     }
     return issuer.sign(claims if by is None else {**claims, "by": by}, _TYPE)
@@ -67,7 +73,10 @@ class GrantVerifier:
             check_admission(payload, issuer, self.network_key)
             if payload["aud"] != self.target:
                 raise InvalidToken("the grant is for another peer")
-            return Grant(**_person(payload), **_deed(payload), target=self.target, expires=_until(payload, now))
+            until = _until(payload, now)
+            return Grant(
+                **_person(payload), **_deed(payload), target=self.target, expires=until, issued=_issued(payload)
+            )
 
         return verified(token, _TYPE, read)
 
@@ -112,6 +121,13 @@ def _until(payload: dict[str, object], now: float) -> float:
     if expires + LEEWAY_SECONDS <= now:
         raise InvalidToken("the grant has expired; is the clock right?")
     return float(expires)
+
+
+def _issued(payload: dict[str, object]) -> float:
+    seconds, more = payload["iat"], payload.get("ms", 0)
+    if type(seconds) is not int or type(more) is not int or not 0 <= more < 1000:
+        raise InvalidToken("the grant's times are malformed")
+    return seconds + more / 1000
 
 
 def _is_id(value: object) -> bool:

@@ -26,7 +26,6 @@ from typing import TextIO
 REQUEST_ID = "P2P-Request-Id"
 METADATA_KEY = "p2p-request-id"
 FORMATS = ("auto", "text", "json")
-MAX_ID_CHARACTERS = 64
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _PRIORITIES = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))  # of syslog(3); the journal sorts by them

@@ -1,5 +1,5 @@
 """Starts a peer: reads the settings, builds the parts, serves until told to stop. The only place that reads the
-environment; the parts are put together in wiring.py and process.py.
+environment; the parts are put together in `running`.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from dotenv import dotenv_values
 from protos.logs import begin_logging
 from protos.service import ServiceManager
 from pserver import __version__
-from pserver.check import check
 from pserver.identity import StateFolder, forget_identity
 from pserver.model import PServerError
-from pserver.process import Process
+from pserver.running.check import check
+from pserver.running.process import Process
 from pserver.settings import Settings, WrongSetting, read_settings
 
 _log = logging.getLogger("pserver")
@@ -63,7 +63,7 @@ def _forget_identity(settings: Settings) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="pserver", description="A peer: shares a folder with its network.")
-    parser.add_argument("--env-file", help="settings to read (default: .env in this folder, if there is one)")
+    parser.add_argument("--env-file", metavar="FILE", help="read settings from FILE (default: .env, if there is one)")
     parser.add_argument(
         "--new-identity",
         action="store_true",

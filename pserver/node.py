@@ -12,7 +12,7 @@ from protos.tokens import Issuer
 from pserver.api.verbs import OpenedFile, StatusView
 from pserver.digests import Digests, LinkView, Making, Offered
 from pserver.disk.scan import Scanner
-from pserver.disk.share import Share
+from pserver.disk.share import Share, free_bytes
 from pserver.disk.small import read_small
 from pserver.exchange.download import Downloads
 from pserver.exchange.links import Links
@@ -20,7 +20,6 @@ from pserver.exchange.offers import Offers
 from pserver.exchange.placements import Placements
 from pserver.exchange.resolve import Resolver
 from pserver.exchange.serving import Serving
-from pserver.exchange.transfer import Transfer, Wanted
 from pserver.exchange.transfers import Transfers
 from pserver.exchange.upload import Uploads
 from pserver.model import (
@@ -35,9 +34,6 @@ from pserver.model import (
     Peer,
     PServerError,
     SharedFile,
-    ShareView,
-    TransferView,
-    Unavailable,
 )
 from pserver.network.accounts import Accounts
 from pserver.network.lookup import Lookup
@@ -45,13 +41,12 @@ from pserver.network.membership import Membership
 from pserver.network.neighbours import Neighbours
 from pserver.people import Dropped
 from pserver.pieces import SmallFile, Want, decode_manifest, piece_count_for
-from pserver.remote.locator_client import LocatorClient
 from pserver.remote.swarm_messages import SwarmNews
+from pserver.views import ShareView, TransferView
 
 _FILES_PAGE = 500
 _MAX_FILES_PAGE = 2000
 _MAX_REPLICAS = 64
-_PLACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,50 +293,3 @@ class Node:
             skipped=tuple(skipped),
             skipped_count=count,
         )
-
-
-class Incoming:
-    """Downloads as `Offers` uses them."""
-
-    def __init__(self, downloads: Downloads, transfers: Transfers) -> None:
-        self._downloads = downloads
-        self._transfers = transfers
-
-    def take(self, wanted: Wanted, source: Peer) -> Transfer:
-        return self._downloads.start(wanted.name, [wanted], kind="incoming", hints=[source], asker=source.peer_id)
-
-    def cancel(self, transfer_id: str) -> None:
-        self._downloads.cancel(transfer_id)
-
-    def bytes_done(self, transfer: Transfer) -> int:
-        return self._downloads.view(transfer.id).bytes_done
-
-    def result(self, transfer: Transfer) -> tuple[bytes, str]:
-        (item,) = self._transfers.items(transfer.id, -1, 1)
-        return item.file_id, item.final_name or item.name
-
-
-class Placement:
-    """Has the locator choose peers for an upload. Never this peer itself."""
-
-    def __init__(self, own_id: str, locators: Callable[[], Sequence[LocatorClient]]) -> None:
-        self._own_id = own_id
-        self._locators = locators
-
-    def __call__(self, file_id: bytes, size: int, count: int, exclude: Sequence[str]) -> list[Peer]:
-        """As LocatorClient.place_upload, of the first locator that answers. Unavailable if none does."""
-        failure: PServerError = Unavailable("without a locator, say which peer shall hold it (--to)")
-        for locator in self._locators():
-            try:
-                return locator.place_upload(file_id, size, count, [self._own_id, *exclude], _PLACE_SECONDS)
-            except Unavailable as error:
-                failure = error
-        raise failure
-
-
-def free_bytes(share: Share) -> int:
-    """Room on the share's disk in bytes; 0 while the folder is away."""
-    try:
-        return share.folder.free_bytes()
-    except Unavailable:
-        return 0

@@ -3,10 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
 from click import Group
 
+from central_server.check import check as check_locator
+from central_server.settings import read_settings as read_locator
 from pclient.commands import pclient as cli
 from pserver.api import account_api, client_api, peer_api
+from pserver.running.check import check as check_peer
+from pserver.settings import read_settings as read_peer
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -37,6 +42,16 @@ def test_the_docs_name_no_setting_that_does_not_exist() -> None:
     assert not {name for name in written if name not in known and name.removesuffix("_FILE") not in known}
 
 
+def test_check_calls_values_by_their_settings() -> None:
+    peer, _ = check_peer(read_peer({}))
+    locator, _ = check_locator(read_locator({"LOCATOR_ACCOUNTS": "on"}))
+    shown = [line.split("  ")[0] for line in [*peer, *locator] if _SETTING.match(line)]
+    assert len(shown) == len(set(shown)) > 40
+    assert {name.partition(",")[0] for name in shown} <= _code_settings()
+    others = [line for line in [*peer, *locator] if not _SETTING.match(line)]
+    assert all(line.startswith(("note: ", "problem: ", "all is well", "problems were")) for line in others), others
+
+
 def test_every_command_is_in_the_readme() -> None:
     assert isinstance(cli, Group)
     missing = [name for name in cli.commands if not re.search(rf"`[^`\n]*\b{name}\b", README)]
@@ -53,6 +68,39 @@ def test_every_route_is_in_the_rest_document() -> None:
 def test_every_make_target_that_the_readme_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", README, re.MULTILINE)) <= targets
+
+
+@pytest.mark.parametrize("tier", ["protos", "central_server", "pserver"])
+def test_every_file_of_a_tier_is_in_the_table_of_rooms(tier: str) -> None:
+    rows = re.findall(rf"^\| `{tier}/` \| (.*) \|$", (ROOT / "docs" / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    told = set(re.findall(r"`(\w+)[/`]", rows[0]))
+    rooms = {path.parent.name for path in (ROOT / tier).glob("*/__init__.py")} if tier == "central_server" else set()
+    files = {path.stem for path in (ROOT / tier).glob("*.py") if "_pb2" not in path.stem and path.stem != "__init__"}
+    assert files | rooms == told - ({"locator"} if tier == "protos" else set())
+
+
+@pytest.mark.parametrize("room", sorted((ROOT / "pserver").glob("*/__init__.py")), ids=lambda path: path.parent.name)
+def test_every_room_names_its_files(room: Path) -> None:
+    told = set(re.findall(r"[a-z_0-9]+", room.read_text().partition("In order of import:")[2]))
+    assert {path.stem for path in room.parent.glob("*.py") if path != room} == told
+
+
+def test_every_link_leads_somewhere() -> None:
+    broken = []
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+            path, _, anchor = target.partition("#")
+            to = page.parent / path if path else page
+            if "://" not in target and not (to.exists() and (not anchor or anchor in _anchors(to))):
+                broken.append(f"{page.name}: {target}")
+    assert not broken
+
+
+def _anchors(page: Path) -> set[str]:
+    """What its headings are linked by, where pages of a repository are shown."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _paths(blueprint: object) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("central_server/metrics.py", "pserver/metrics.py")
+SOURCES = ("central_server/metrics.py", "pserver/running/metrics.py")
 _NAME = re.compile(r"\bp2p_(?:locator|peer)_[a-z_]+[a-z]\b")
 _QUOTED = re.compile(r'"(p2p_(?:locator|peer)(?:_[a-z_]+[a-z])?)"')
 _SERIES = ("_bucket", "_count", "_sum")  # of a histogram or summary

@@ -80,6 +80,6 @@ def _said(path: Path, error: sqlite3.Error) -> str:
     if is_damage(error):
         return (
             f"the accounts {path} are damaged ({said}): put a copy of them there, or move the file away to begin "
-            "without accounts"
+            "without accounts (and with it those that end in -wal and -shm)"
         )
     return f"cannot use the accounts {path}: {said}"

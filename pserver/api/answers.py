@@ -11,18 +11,14 @@ from pserver.findings import FAIL, Finding
 from pserver.model import (
     FileEntry,
     FileGroup,
-    ItemView,
     LookupAnswer,
     OfferView,
     Peer,
     PeerInfo,
-    ShareView,
-    SourceView,
-    TargetView,
-    TransferView,
 )
 from pserver.people import Dropped, LoggedIn, Person
 from pserver.remote.lookup_json import entry_to_json, group_to_json, peer_info_to_json, peer_to_json
+from pserver.views import ItemView, ShareView, SourceView, TargetView, TransferView
 
 Json = dict[str, object]
 

@@ -34,8 +34,9 @@ from pserver.api.verbs import ClientVerbs, PeopleVerbs
 from pserver.api.web import About, answer, json_routes, make_app
 from pserver.digests import Making
 from pserver.findings import Finding
-from pserver.model import NotFound, TransferView
+from pserver.model import NotFound
 from pserver.remote.lookup_json import entry_to_json
+from pserver.views import TransferView
 
 Examine = Callable[[], Sequence[Finding]]
 PUBLIC = frozenset({"client.healthz", OPENAPI}) | account_api.PUBLIC

@@ -32,6 +32,16 @@ MAX_TARGETS = 64
 MAX_CREDENTIAL = 1_024  # characters of a user or password; the locator knows what they may be
 
 
+class _OfPeers(Schema):
+    """JSON of another peer: members that nobody asks for are passed over, for a newer one may say more.
+
+    The client API names them instead: there they are slips of the pen of whoever wrote the script.
+    """
+
+    class Meta:
+        unknown = "exclude"
+
+
 def _checked(check: Callable[[str], str]) -> Callable[[str], None]:
     """A marshmallow validator of a check that raises ValueError with a message for people."""
 
@@ -93,16 +103,11 @@ class Lookup(Schema):
     max_holders = Integer(validate=Range(0, MAX_HOLDERS))
 
 
-class Bundle(Schema):
+class Bundle(_OfPeers):
     file_ids = List(hex_digits(64), required=True, validate=Length(1, MAX_BUNDLE_FILES))
 
 
-class OfferIn(Schema):
-    """Unknown members are passed over: a newer peer may say more."""
-
-    class Meta:
-        unknown = "exclude"
-
+class OfferIn(_OfPeers):
     file_id = hex_digits(64)
     size = Integer(required=True, strict=True, validate=Range(0, MAX_FILE_BYTES))
     name = String(required=True, validate=_checked(check_name))
@@ -116,12 +121,7 @@ class OfferIn(Schema):
     )
 
 
-class SwarmIn(Schema):
-    """Unknown members are passed over."""
-
-    class Meta:
-        unknown = "exclude"
-
+class SwarmIn(_OfPeers):
     url = String(required=True, validate=_checked(check_url))
     name = String(required=True, validate=Regexp(r"[^\x00-\x1f\x7f-\x9f]{1,64}\Z", error="must be a peer's name"))
     bitfield = String(required=True, validate=Length(max=200_000), metadata={"description": "BASE64, as P2P-Bitfield"})

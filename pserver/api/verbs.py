@@ -16,12 +16,11 @@ from pserver.model import (
     Offer,
     OfferView,
     Peer,
-    ShareView,
-    TransferView,
 )
 from pserver.people import Dropped, LoggedIn, Person
 from pserver.pieces import SmallFile, Want
 from pserver.remote.swarm_messages import SwarmNews
+from pserver.views import ShareView, TransferView
 
 
 class SharedBytes(Protocol):

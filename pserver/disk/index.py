@@ -7,9 +7,7 @@ its removal, so "what changed since" is a look at two indexes. Knows nothing of 
 # ruff: noqa: S608 -- what is put into statements here are this file's own lists of columns and conditions
 
 import os
-import re
 import sqlite3
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from pserver.disk.rows import (
     COLUMNS,
     Indexed,
     drop_unused_manifest,
+    entry,
     new_ones,
     put,
     put_new,
@@ -29,6 +28,7 @@ from pserver.disk.rows import (
     rows_with_hashes,
     shared,
 )
+from pserver.disk.words import words_of
 from pserver.model import Changes, FileEntry, SharedFile
 from pserver.pieces import Manifest, piece_size_for
 
@@ -38,8 +38,6 @@ _EPOCH_BYTES = 16
 _ENTRY = "name, file_id, size, sha256, sha256_checked, partial"
 # 0xFF is in no UTF-8 text: a name that begins with a prefix sorts before the prefix with that byte after it.
 _BELOW = "name >= :prefix AND name < :prefix || CAST(x'ff' AS TEXT)"
-_ACCENTS = re.compile("[\u0300-\u036f]")
-_BETWEEN_WORDS = re.compile(r"[\W_]+")
 TOMBSTONE_REACH = 200_000  # how many changes back a removal is remembered
 
 
@@ -121,7 +119,7 @@ class Index:
 
         A word matches the beginnings of words of a name; accents and case do not matter.
         """
-        wanted = _words(words)
+        wanted = words_of(words)
         if not wanted:
             return []
         match = " ".join(f'"{word}"*' for word in wanted)
@@ -173,7 +171,7 @@ class Index:
         last = told[limit - 1] if len(told) >= limit else newest
         return Changes(
             last,
-            [_entry(row[1:]) for row in added if row[0] <= last],
+            [entry(row[1:]) for row in added if row[0] <= last],
             [row[1] for row in removed if row[0] <= last],
         )
 
@@ -183,7 +181,7 @@ class Index:
             rows = db.execute(
                 f"SELECT {_ENTRY} FROM ({ANNOUNCED}) WHERE name > ? ORDER BY name LIMIT ?", (after_name, limit)
             ).fetchall()
-        return [_entry(row) for row in rows]
+        return [entry(row) for row in rows]
 
     @property
     def indexed_folder(self) -> str | None:
@@ -292,14 +290,3 @@ def _meta(db: sqlite3.Connection, key: str) -> Any:  # Any: the column holds byt
 
 def _set_meta(db: sqlite3.Connection, **values: object) -> None:
     db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
-
-
-def _entry(row: tuple[Any, ...]) -> FileEntry:  # Any: as sqlite3 gives rows
-    name, file_id, size, sha256, sha256_checked, partial = row
-    return FileEntry(name, file_id, size, sha256, bool(sha256_checked), bool(partial))
-
-
-def _words(text: str) -> list[str]:
-    """The words of `text`, split as the tokenizer of the index splits names."""
-    bare = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
-    return [word for word in _BETWEEN_WORDS.split(unicodedata.normalize("NFC", bare)) if word]

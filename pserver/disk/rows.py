@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from pserver.disk.folder import Stamp
-from pserver.model import SharedFile
+from pserver.model import FileEntry, SharedFile
 from pserver.pieces import Manifest
 
 COLUMNS = "name, raw_name, size, mtime_ns, ctime_ns, inode, file_id, sha256, sha256_checked, sequence"
@@ -43,6 +43,12 @@ class Indexed:
 def shared(row: Sequence[Any]) -> SharedFile:  # Any: as sqlite3 gives rows
     """The values of COLUMNS as a SharedFile."""
     return SharedFile(*(*row[:8], bool(row[8]), row[9]))
+
+
+def entry(row: tuple[Any, ...]) -> FileEntry:  # Any: as sqlite3 gives rows
+    """A file as it is announced, of (name, file id, size, sha256, sha256 checked, partial)."""
+    name, file_id, size, sha256, sha256_checked, partial = row
+    return FileEntry(name, file_id, size, sha256, bool(sha256_checked), bool(partial))
 
 
 def new_ones(db: sqlite3.Connection, indexed: Sequence[Indexed]) -> tuple[list[Indexed], list[Indexed]]:

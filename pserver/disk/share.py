@@ -13,7 +13,7 @@ from pathlib import Path
 from pserver.disk.folder import Folder, Stamp, stamp_of
 from pserver.disk.index import TOMBSTONE_REACH, Index
 from pserver.disk.rows import Indexed
-from pserver.model import Conflict, FileEntry, NotFound, PServerError, SharedFile
+from pserver.model import Conflict, FileEntry, NotFound, PServerError, SharedFile, Unavailable
 from pserver.pieces import Manifest
 
 _log = logging.getLogger(__name__)
@@ -183,3 +183,11 @@ class Share(Index):
 def file_stamp(file: SharedFile) -> Stamp:
     """The stamp in the file's row."""
     return file.size, file.mtime_ns, file.ctime_ns, file.inode
+
+
+def free_bytes(share: Share) -> int:
+    """Room on the share's disk in bytes; 0 while the folder is away."""
+    try:
+        return share.folder.free_bytes()
+    except Unavailable:
+        return 0

@@ -34,11 +34,6 @@ def pack(flags: bytes | bytearray) -> bytes:
     return int(digits, 2).to_bytes(length)
 
 
-def set_bit(packed: bytearray, piece: int) -> None:
-    """Mark one piece in the packed form."""
-    packed[piece >> 3] |= 0x80 >> (piece & 7)
-
-
 def to_mask(packed: bytes, pieces: int) -> int:
     """The mask of the packed form; ValueError if `packed` is not a bitfield of that many pieces."""
     if len(packed) != packed_bytes(pieces):

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pserver.exchange.engine import Engine
 from pserver.exchange.meter import Meter
 from pserver.exchange.progress import FileProgress, Live
-from pserver.model import Peer, PServerError, SourceView
+from pserver.model import Peer, PServerError
 from pserver.remote.bundle_frames import MAX_ANSWER_BYTES, BadBundle, ProvedFile, files_in, proved
 from pserver.remote.peer_http import PeerDead, PeerLied
 from pserver.remote.reading import Interrupt
+from pserver.views import SourceView
 
 _LOOK_SECONDS = 0.1  # how soon somebody who waits notices that he is to stop
 

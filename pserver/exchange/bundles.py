@@ -23,10 +23,11 @@ from pserver.exchange.landing_group import Arrived
 from pserver.exchange.progress import Live
 from pserver.exchange.suppliers import Suppliers
 from pserver.exchange.transfer import Item, Transfer
-from pserver.model import Holder, NoRoom, Peer, PServerError, SourceView
+from pserver.model import Holder, NoRoom, Peer, PServerError
 from pserver.pieces import MIN_PIECE_BYTES, SmallFile
 from pserver.remote.bundle_frames import MAX_BUNDLE_BYTES, MAX_BUNDLE_FILES, BadBundle, ProvedFile, proved
 from pserver.remote.peer_http import PeerBusy, PeerDead, PeerLied, PeerStalled
+from pserver.views import SourceView
 
 _log = logging.getLogger(__name__)
 _FRAME_BYTES = 128  # of a file in a bundle, besides its content

@@ -4,8 +4,9 @@ A source is offered pieces of which it chooses some. What it is offered is reser
 only a part, at random: the other sources have a choice too.
 """
 
+import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pserver.exchange.asks import PlanLimits
 from pserver.exchange.bitfield import first_of, pieces_of, run_mask
@@ -15,8 +16,50 @@ from pserver.exchange.sources import Source
 
 _MOST_CHOICES = 4096  # how far apart the first and the last of the choices may be
 _PARTS_OF_FILE, _PARTS_OF_REST = 64, 32  # no request is for more than such a part
+_RUN_IN_CROWD = 2  # pieces that a request keeps which was made before there was a crowd
 _LEAST_RUN = 2  # pieces, if these parts allow it
 _WORTH_TWICE_SECONDS = 1.0
+
+
+def ready_in_crowd(
+    sources: Iterable[Source], in_flight: int, limits: PlanLimits, chance: random.Random, now: float
+) -> list[Source]:
+    """Who may be asked. Whole ones first: what only they have must not wait. Others at random, so that all are used.
+
+    A second request only to one that is downloading itself, if there are few of them: its link is to be full too.
+    """
+    if in_flight >= limits.sources:
+        return []
+    ready = [
+        (source.connections, source.failures, source.has is not None, chance.random(), source)
+        for source in sources
+        if source.not_before <= now
+        and (not source.connections or source.has is not None)
+        and source.ready(now, limits.each)
+    ]
+    ready.sort()
+    return [source for *_, source in ready]
+
+
+def next_offer(
+    ready: list[Source],
+    board: Board,
+    flights: Iterable[Flight],
+    chance: random.Random,
+    pieces_of_source: Callable[[Source], int],
+) -> tuple[Source, int, int] | None:
+    """Whom to ask next, of what it is to choose (a mask), and up to how many; None: nobody has what is free.
+
+    `pieces_of_source`: how many to ask of one. First of what is free; if nobody has that, of what others were offered
+    as choices.
+    """
+    having = (source for source in ready if board.wanted_of(source.has))
+    for source in itertools.chain(having, ready):
+        most = pieces_of_source(source)
+        choices = choices_for(source, board, flights, most, chance)
+        if choices:
+            return source, choices, most
+    return None
 
 
 def pieces_to_ask(source: Source, board: Board, piece_bytes: int, limits: PlanLimits, now: float) -> int:
@@ -24,9 +67,11 @@ def pieces_to_ask(source: Source, board: Board, piece_bytes: int, limits: PlanLi
 
     The first of them can be passed on while the others are still coming.
     """
-    pieces = max(int(source.meter.rate(now) * limits.crowd_seconds) // piece_bytes, _LEAST_RUN)
     at_first = 1 + (board.count - board.left) // _PARTS_OF_REST  # while there is little to pass on
-    return max(1, min(pieces, at_first, board.count // _PARTS_OF_FILE, board.left // _PARTS_OF_REST))
+    most = min(at_first, board.count // _PARTS_OF_FILE, board.left // _PARTS_OF_REST)
+    if most < 2:
+        return 1
+    return min(most, max(int(source.meter.rate(now) * limits.crowd_seconds) // piece_bytes, _LEAST_RUN))
 
 
 def choices_for(source: Source, board: Board, flights: Iterable[Flight], most: int, chance: random.Random) -> int:
@@ -59,17 +104,28 @@ def take_run(run: range, mine: Flight, board: Board, flights: Iterable[Flight]) 
     return True
 
 
-def not_yet_the_end(victim: Flight, board: Board, piece_bytes: int, now: float) -> bool:
+def shorten_runs(flights: Iterable[Flight], board: Board) -> None:
+    """There is a crowd: leave to it what long requests have not begun."""
+    for flight in flights:
+        first = flight.at + _RUN_IN_CROWD
+        if flight.end > first:
+            board.release(run_mask(first, flight.end))
+            flight.end = first
+
+
+def not_yet_the_end(victim: Flight, piece_bytes: int, now: float) -> bool:
     """In a crowd a source often has nothing new: what is asked for twice then is lost for others."""
-    return board.wanted != 0 or victim.seconds_left(piece_bytes, now) < _WORTH_TWICE_SECONDS
+    return victim.seconds_left(piece_bytes, now) < _WORTH_TWICE_SECONDS
 
 
 def _unnamed(thief: Source, board: Board, flights: Iterable[Flight], chance: random.Random) -> int:
     """Nothing is free: of what a request is offered as choices and has not been answered, what the thief has."""
     for flight in flights:
-        spare = flight.choices & chance.getrandbits(board.count)
-        spare = spare if thief.has is None else spare & thief.has
-        if flight.source is not thief and spare and spare != flight.choices:
+        spare = flight.choices if thief.has is None else flight.choices & thief.has
+        if not spare or flight.source is thief:
+            continue
+        spare &= chance.getrandbits(board.count)
+        if spare and spare != flight.choices:
             flight.choices &= ~spare
             board.release(spare)
             return spare

@@ -27,8 +27,9 @@ from pserver.exchange.throttle import Throttle
 from pserver.exchange.transfer import ENDED, Transfer, Wanted
 from pserver.exchange.transfers import Transfers
 from pserver.exchange.workers import Buffers, Workers
-from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Peer, PServerError, SharedFile, TransferView
+from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Peer, PServerError, SharedFile
 from pserver.remote.peers import PeerClient
+from pserver.views import TransferView
 
 _log = logging.getLogger(__name__)
 KINDS = ("download", "incoming")
@@ -192,13 +193,19 @@ class Downloads:
         return self._transfers.get(transfer_id)
 
     def cancel(self, transfer_id: str) -> None:
-        """Cancel a live one, its partial data is removed; forget one that ended. NotFound."""
+        """Cancel a live one, its partial data is removed; forget one that ended. NotFound.
+
+        One that ends in this instant is not cancelled; nor is one that others offered while it gets its final name.
+        """
         with self._lock:
             if self._transfers.get(transfer_id).state in ENDED:
                 self._remove_partials(transfer_id)
                 self._transfers.forget(transfer_id)
                 return
-            self._transfers.move(transfer_id, "cancelled", self._engine.wall())
+            try:
+                self._transfers.move(transfer_id, "cancelled", self._engine.wall())
+            except Conflict:
+                return
             if not self._stop_job(transfer_id):
                 self._remove_partials(transfer_id)
 

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pserver.model import Peer, SourceView
+from pserver.model import Peer
+from pserver.views import SourceView
 
 _WORST_LAST = ("ok", "slow", "gone", "banned")
 

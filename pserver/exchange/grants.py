@@ -6,7 +6,7 @@ from typing import Protocol
 
 from protos.grants import Grant, GrantVerifier
 from protos.tokens import InvalidToken
-from pserver.model import LoginNeeded, Refused
+from pserver.model import LoginNeeded, Refused, Unavailable
 
 REUSED_SECONDS = 60.0  # of the 120 that a grant is good for: a target that does not answer is asked often
 AT_ONCE = 64
@@ -35,8 +35,9 @@ class UploadGrants:
         self._made: dict[tuple[str, str], tuple[str, float]] = {}  # (transfer, target): grant, when
 
     def hold(self, transfer_id: str, session: str | None) -> None:
-        """That upload goes on in the name of this session's person."""
+        """That upload goes on in the name of this session's person, with grants that are given from now on."""
         with self._lock:
+            self._forget_made(transfer_id)
             if session is not None:
                 self._sessions[transfer_id] = session
 
@@ -44,7 +45,10 @@ class UploadGrants:
         """It has ended."""
         with self._lock:
             self._sessions.pop(transfer_id, None)
-            self._made = {key: made for key, made in self._made.items() if key[0] != transfer_id}
+            self._forget_made(transfer_id)
+
+    def _forget_made(self, transfer_id: str) -> None:
+        self._made = {key: made for key, made in self._made.items() if key[0] != transfer_id}
 
     def for_targets(self, transfer_id: str, file_id: bytes, targets: Sequence[str]) -> dict[str, str | None]:
         """What to show each of these peers: a grant, or None where accounts are off.
@@ -92,21 +96,27 @@ class OfferGrants:
         self._locators = locators
         self._wall = wall
 
-    def user(self, grant: str | None, file_id: bytes, asker: str) -> str | None:
-        """In whose name `asker` may have this peer hold the file; None where accounts are off. Refused otherwise."""
+    def granted(self, grant: str | None, file_id: bytes, asker: str) -> Grant | None:
+        """By which `asker` may have this peer hold the file; None where accounts are off. Refused otherwise.
+
+        Unavailable: this peer has just started, and does not know yet whose grants count.
+        """
         if not self._wanted():
             return None
         if grant is None:
-            raise _needed("it shows none")
+            raise grant_needed("it shows none")
+        locators = self._locators()
+        if not locators:
+            raise Unavailable("this peer is not registered with its locator yet: try again in a moment")
         try:
-            said = self._verifier.check(grant, self._locators(), self._wall())
+            said = self._verifier.check(grant, locators, self._wall())
         except InvalidToken as error:
-            raise _needed(str(error)) from None
+            raise grant_needed(str(error)) from None
         if said.verb != "hold" or said.file_id != file_id.hex():
-            raise _needed("it shows one for something else")
+            raise grant_needed("it shows one for something else")
         if said.by != asker:
-            raise _needed("it shows one that was given to another peer")
-        return said.user
+            raise grant_needed("it shows one that was given to another peer")
+        return said
 
     def order(self, grant: str) -> Grant:
         """What the locator orders this peer to drop. InvalidToken if it is no such order of a locator of this peer."""
@@ -116,6 +126,7 @@ class OfferGrants:
         return said
 
 
-def _needed(why: str) -> Refused:
+def grant_needed(why: str) -> Refused:
+    """What whoever offers a file is told."""
     words = "this network has accounts: a peer takes an upload only with the locator's grant for its person"
     return Refused(f"{words}, and {why}", "grant_needed")

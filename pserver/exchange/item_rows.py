@@ -12,6 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from pserver.exchange.transfer import Item, Recorded, Wanted
+from pserver.model import Conflict
 
 COLUMNS = "number, name, final_name, file_id, size, sha256, alternatives, state, bytes_done, error"
 _AT_ONCE = 500  # rows a statement: SQLite allows 32,766 values
@@ -55,6 +56,22 @@ def add(db: sqlite3.Connection, transfer_id: str, wanted: Sequence[Wanted]) -> N
         )
         marks = ", ".join(["(?, ?, ?, NULL, ?, ?, ?, ?, 'queued', 0, NULL)"] * len(some))
         db.execute(f"INSERT INTO items (transfer_id, {COLUMNS}) VALUES {marks}", [*chain.from_iterable(rows)])
+
+
+def check_not_cancelled(db: sqlite3.Connection, transfer_id: str) -> None:
+    """Conflict if the transfer was cancelled: nothing of it may get a final name any more."""
+    if db.execute("SELECT 1 FROM transfers WHERE id = ? AND state = 'cancelled'", (transfer_id,)).fetchone():
+        raise Conflict("it was cancelled")
+
+
+def check_not_landing(db: sqlite3.Connection, transfer_id: str) -> None:
+    """Conflict if what others placed here is getting its final name: cancelled then, it would belong to nobody."""
+    landing = (
+        "SELECT 1 FROM transfers JOIN items ON transfer_id = id WHERE id = ? AND kind = 'incoming'"
+        " AND transfers.state IN ('queued', 'running') AND items.state = 'placing'"
+    )
+    if db.execute(landing, (transfer_id,)).fetchone():
+        raise Conflict("it is getting its final name in this instant")
 
 
 def begin_placing(db: sqlite3.Connection, transfer_id: str, written: Sequence[Written]) -> None:

@@ -1,7 +1,8 @@
 """What a download tells the others that fetch the same file, and hears from them.
 
 Each request to choose carries which pieces are here, each answer which are there. Who the others are is asked now and
-then, of one source after another: soon and often while there is a crowd, ever less often where there is none.
+then, of one source after another: soon and often while there is a crowd, oftener yet by one that knows too few to ask,
+and ever less often where there is none.
 """
 
 import random
@@ -20,6 +21,7 @@ from pserver.remote.reading import RangeReader
 _FIRST_SECONDS = 0.1
 _LEAST_PIECES = 32  # of a file with fewer nothing is asked before that time: it may be here by then
 _CROWD_SECONDS = 0.4
+_HUNGRY_SECONDS = 0.15  # in a crowd, of one that does not know enough whom to ask
 _LONGEST_SECONDS = 5.0
 _PROVING_SECONDS = 1.0
 
@@ -39,16 +41,18 @@ class News:
         self.due_at = engine.clock() + (0 if self.at_once else _FIRST_SECONDS)
 
     def due(self, sources: Iterable[Source], now: float) -> str | None:
-        """The source (its key) to ask now, if it is time: a whole one at first, it knows most of the others."""
+        """The source (its key) to ask now, if it is time. One that is busy can tell all the same.
+
+        Any of them: in a crowd that asked the whole ones first these would do nothing but tell.
+        """
         if self._asking or now < self.due_at or self._engine.own is None:
             return None
-        usable = [source for source in sources if source.usable and source.not_before <= now]
-        whole = [source for source in usable if source.has is None]
+        usable = [one for one in sources if one.usable and (one.not_before <= now or not one.failures)]
         if not usable:
             self.due_at = now + self._wait
             return None
         self._asking, self.due_at = True, now + _LONGEST_SECONDS
-        return self._chance.choice(whole if whole and self._chance.random() < 0.5 else usable).key
+        return self._chance.choice(usable).key
 
     def ask(self, source: Peer, known: Collection[str]) -> list[tuple[Peer, int]]:
         """Who else fetches the file from that source, and their pieces (masks); and those of the source itself.
@@ -77,9 +81,10 @@ class News:
         late = self._engine.clock() - began > _PROVING_SECONDS
         return self._engine.proofs.proved(peer) if late else self._engine.proofs.prove(peer)
 
-    def heard(self, crowded: bool, now: float) -> None:
-        """The answer came. `crowded`: others fetch the file too."""
-        self._wait = _CROWD_SECONDS if crowded else min(self._wait * 3, _LONGEST_SECONDS)
+    def heard(self, now: float, *, crowded: bool, hungry: bool) -> None:
+        """The answer came. `crowded`: others fetch the file too. `hungry`: too few requests are in flight."""
+        in_crowd = _HUNGRY_SECONDS if hungry else _CROWD_SECONDS
+        self._wait = in_crowd if crowded else min(self._wait * 3, _LONGEST_SECONDS)
         self._asking, self.due_at = False, now + self._wait * (0.75 + self._chance.random() / 2)
 
     def want(self, choices: int, most: int) -> Want:

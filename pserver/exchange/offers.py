@@ -4,6 +4,7 @@ import threading
 from typing import Protocol
 
 from protos.addresses import check_url
+from protos.grants import Grant
 from protos.names import check_name
 from pserver.exchange.transfer import ENDED, Transfer, Wanted
 from pserver.model import InvalidRequest, NotFound, Offer, OfferView, Peer, Refused, SharedFile, TooMany, Unavailable
@@ -44,14 +45,14 @@ class Puller(Protocol):
 class People(Protocol):
     """What offers need where accounts are on: whose upload it is, and a note of what that person placed here."""
 
-    def user(self, grant: str | None, file_id: bytes, asker: str) -> str | None:
-        """In whose name `asker` may offer it; None where accounts are off. Refused."""
+    def granted(self, grant: str | None, file_id: bytes, asker: str) -> Grant | None:
+        """By which `asker` may offer it; None where accounts are off. Refused."""
 
-    def note_held(self, file_id: bytes, user: str) -> SharedFile | None:
-        """That person places what is in the share already; None if it is not."""
+    def note_held(self, grant: Grant) -> SharedFile | None:
+        """Its person places what is in the share already; None if it is not. Refused: it was dropped since."""
 
-    def note_coming(self, file_id: bytes, user: str, name: str, transfer_id: str) -> None:
-        """That person places what this transfer will bring."""
+    def note_coming(self, grant: Grant, name: str, transfer_id: str) -> None:
+        """Its person places what this transfer will bring. Refused, and the transfer ended: as above."""
 
 
 class Offers:
@@ -89,20 +90,20 @@ class Offers:
         source = _source(offer, asker)
         if not self._willing:
             raise Refused("this peer takes no uploads from others")
-        user = self._people.user(offer.grant, offer.file_id, asker) if self._people is not None else None
-        held = self._held(offer.file_id, user)
+        grant = self._people.granted(offer.grant, offer.file_id, asker) if self._people is not None else None
+        held = self._held(offer.file_id, grant)
         if held is not None:
             return OfferView(_HELD, "done", held.size, held.name)
         with self._lock:
             transfer = self._begun(offer, asker, source)
-            if self._people is not None and user is not None:
-                self._people.note_coming(offer.file_id, user, offer.name, transfer.id)
+            if self._people is not None and grant is not None:
+                self._people.note_coming(grant, offer.name, transfer.id)
             return self._view(transfer)
 
-    def _held(self, file_id: bytes, user: str | None) -> SharedFile | None:
-        """The file if it is here; noted as placed by `user`, where accounts are on."""
-        if self._people is not None and user is not None:
-            return self._people.note_held(file_id, user)
+    def _held(self, file_id: bytes, grant: Grant | None) -> SharedFile | None:
+        """The file if it is here; noted as placed by the user of `grant`, where accounts are on."""
+        if self._people is not None and grant is not None:
+            return self._people.note_held(grant)
         return self._share.by_file_id(file_id)
 
     def _begun(self, offer: Offer, asker: str, source: Peer) -> Transfer:

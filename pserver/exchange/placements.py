@@ -13,9 +13,10 @@ from typing import Protocol
 from protos.grants import Grant
 from pserver.database import Database
 from pserver.exchange import placed_rows
-from pserver.exchange.grants import OfferGrants
+from pserver.exchange.grants import OfferGrants, grant_needed
+from pserver.exchange.latest_word import LatestWords
 from pserver.exchange.placed_rows import HOST, Placed
-from pserver.model import Conflict, NotFound, SharedFile
+from pserver.model import Conflict, NotFound, Refused, SharedFile
 
 _log = logging.getLogger(__name__)
 
@@ -46,10 +47,17 @@ class Placements:
         self._remove = remove
         self._cancel = cancel
         self._lock = threading.Lock()  # nobody places what is just being dropped
+        self._words = LatestWords()
 
-    def note_held(self, file_id: bytes, user: str) -> SharedFile | None:
-        """`user` places a file that is in the share, which is returned; None if it is not there."""
+    def note_held(self, grant: Grant) -> SharedFile | None:
+        """Its user places a file that is in the share, which is returned; None if it is not there.
+
+        Refused ("grant_needed") if it is older than that user's, or an admin's, order to drop the file.
+        """
+        file_id = bytes.fromhex(grant.file_id)
         with self._lock:
+            if not self._words.holds(grant):
+                raise _dropped_since()
             held = self._share.by_file_id(file_id)
             if held is None:
                 return None
@@ -57,15 +65,23 @@ class Placements:
                 known = placed_rows.of_file(db, file_id)
                 if not any(one.landed and one.name == held.name for one in known):
                     placed_rows.note(db, file_id, Placed(HOST, held.name, "", True))
-                placed_rows.note(db, file_id, Placed(user, held.name, "", True))
+                placed_rows.note(db, file_id, Placed(grant.user, held.name, "", True))
         return held
 
-    def note_coming(self, file_id: bytes, user: str, name: str, transfer_id: str) -> None:
-        """`user` places a file that the incoming transfer will bring, or has brought in this instant."""
-        with self._lock, self._database.writing() as db:
-            if not any(one.user == user and one.landed for one in placed_rows.of_file(db, file_id)):
-                placed_rows.note(db, file_id, Placed(user, name, transfer_id, False))
-                placed_rows.ended(db, transfer_id, [0])
+    def note_coming(self, grant: Grant, name: str, transfer_id: str) -> None:
+        """Its user places a file that the incoming transfer will bring, or has brought in this instant.
+
+        Refused as above; the transfer is then ended, unless it is somebody else's too.
+        """
+        file_id = bytes.fromhex(grant.file_id)
+        with self._lock:
+            if not self._words.holds(grant):
+                self._stop_unless_noted(file_id, transfer_id)
+                raise _dropped_since()
+            with self._database.writing() as db:
+                if not any(one.user == grant.user and one.landed for one in placed_rows.of_file(db, file_id)):
+                    placed_rows.note(db, file_id, Placed(grant.user, name, transfer_id, False))
+                    placed_rows.ended(db, transfer_id, [0])
 
     def forget(self, file_id: bytes, name: str) -> None:
         """This peer's own people removed that file: if it comes back, it is theirs."""
@@ -73,17 +89,22 @@ class Placements:
             placed_rows.forget_file(db, file_id, name)
 
     def drop(self, grant: Grant) -> None:
-        """Carry out an order to drop what its user placed (an admin: what anybody did). To repeat it is harmless."""
+        """Carry out an order to drop what its user placed (an admin: what anybody did). To repeat it is harmless.
+
+        Conflict: it is landing in this instant, and the order has to come again.
+        """
         file_id = bytes.fromhex(grant.file_id)
         with self._lock:
             with self._database.reading() as db:
                 known = placed_rows.of_file(db, file_id)
+            self._words.drops(grant)
             gone = [one for one in known if one.user != HOST and (grant.admin or one.user == grant.user)]
+            gone = [one for one in gone if not self._words.is_held_since(grant, one.user)]
             left = [one for one in known if one not in gone]
             # The notes go last: after a crash the order comes again and finds them.
             self._stop(gone, left)
             if not left:
-                self._remove_placed(file_id, {one.name for one in gone if one.landed})
+                self._remove_placed(file_id, self._landed_names(file_id, gone))
             with self._database.writing() as db:
                 for one in gone:
                     placed_rows.drop(db, file_id, one.user)
@@ -97,6 +118,21 @@ class Placements:
             except NotFound:
                 pass  # it was forgotten
 
+    def _stop_unless_noted(self, file_id: bytes, transfer_id: str) -> None:
+        with self._database.reading() as db:
+            known = placed_rows.of_file(db, file_id)
+        if not any(one.transfer_id == transfer_id for one in known):
+            self._cancel(transfer_id)
+
+    def _landed_names(self, file_id: bytes, gone: Sequence[Placed]) -> set[str]:
+        """Under which names it is here for nobody else. Conflict while it is getting one: the order comes again."""
+        with self._database.reading() as db:
+            known = placed_rows.of_file(db, file_id)  # anew: it may have landed before its transfer could be ended
+        users = {one.user for one in gone}
+        if any(one.user in users and not one.landed for one in known):
+            raise Conflict("the file is getting its final name in this instant")
+        return {one.name for one in known} if all(one.user in users for one in known) else set()
+
     def _remove_placed(self, file_id: bytes, names: set[str]) -> None:
         for name in names:
             file = self._share.by_name(name)
@@ -109,10 +145,14 @@ class Placements:
             _log.info("removed '%s': whoever placed it here wants it gone", name)
 
 
+def _dropped_since() -> Refused:
+    return grant_needed("it shows one from before its person wanted the file dropped")
+
+
 class PlacingPeople:
     """What offers need of people: the check of their grants, and the notes of what they place."""
 
     def __init__(self, grants: OfferGrants, placements: Placements) -> None:
-        self.user = grants.user
+        self.granted = grants.granted
         self.note_held = placements.note_held
         self.note_coming = placements.note_coming

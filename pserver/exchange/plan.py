@@ -14,6 +14,8 @@ The rules
     that it has not begun are moved, the one that it is at is asked for twice.
   * A source that sent a wrong piece is not asked again. One that failed waits, longer each time in a row, and is
     gone after a few. A request without a byte for some seconds is given up.
+  * In a crowd a source that is busy is asked again soon, and another at once: that evens out what each has to send. One
+    that lacked what is wanted is asked again as soon as it is heard to have it.
   * `stuck` says why nothing moves. To give up, and when, is for whoever asks.
 
 `now` is seconds of a clock that never goes back. Not thread-safe.
@@ -25,12 +27,19 @@ from collections.abc import Iterable
 from pserver.exchange.asks import Ask, Decision, PlanLimits
 from pserver.exchange.bitfield import first_of, run_mask
 from pserver.exchange.board import Board
-from pserver.exchange.bottleneck import WAITING_FOR
-from pserver.exchange.crowd import choices_for, not_yet_the_end, pieces_to_ask, take_run
+from pserver.exchange.crowd import (
+    choices_for,
+    next_offer,
+    not_yet_the_end,
+    pieces_to_ask,
+    ready_in_crowd,
+    shorten_runs,
+    take_run,
+)
 from pserver.exchange.flights import Flight, slowest, tail_to_move, worth_asking_twice
 from pserver.exchange.sources import Failure, Source
+from pserver.exchange.standstill import standstill
 
-_RUN_IN_CROWD = 2  # pieces that a request keeps which was made before there was a crowd
 _FIRST_RUN_BYTES = 4 << 20  # of a source whose rate is not known yet
 
 
@@ -69,6 +78,11 @@ class Plan:
     def in_flight(self) -> int:
         """How many requests are in flight."""
         return len(self._flights)
+
+    @property
+    def hungry(self) -> bool:
+        """Fewer than half of the requests that there may be are in flight: more should be known of the others."""
+        return len(self._flights) * 2 < self._limits.sources
 
     def sources(self) -> Iterable[Source]:
         """All that were ever added; to be read only."""
@@ -123,9 +137,12 @@ class Plan:
             self._drop_if_unusable(flight.source)
 
     def learnt(self, key: str, has: int | None) -> None:
-        """A source told which pieces it has."""
-        if key in self._sources:
-            self._sources[key].has = has
+        """A source told which pieces it has. If it lacked what was wanted and has it now, it need not wait."""
+        source = self._sources.get(key)
+        if source is not None:
+            source.has = has
+            if source.lacked and self._board.wanted_of(has):
+                source.wait_no_more()
 
     def knows(self, key: str) -> bool:
         """Whether that source was ever added."""
@@ -147,7 +164,7 @@ class Plan:
         self._end_overtaken()
         if self.crowded and not self._shortened:
             self._shortened = True
-            self._shorten_runs()
+            shorten_runs(self._flights.values(), self._board)
         asks: list[Ask] = []
         while len(asks) < room and (ask := self._next_ask(now)) is not None:
             asks.append(ask)
@@ -156,22 +173,9 @@ class Plan:
 
     def stuck(self, now: float) -> str | None:
         """In words, why nothing moves; None while something does, or nothing has to."""
-        quiet = self._limits.stall_seconds / 2
-        if self.finished or any(now - flight.last < quiet for flight in self._flights.values()):
+        if self.finished:
             return None
-        usable = [source for source in self._sources.values() if source.usable]
-        if self._flights:
-            return WAITING_FOR + _names(flight.source for flight in self._flights.values())
-        if not usable:
-            return self._nobody_left()
-        having = [source for source in usable if self._board.wanted_of(source.has)]
-        if not having:
-            return f"no source has the {self._board.left} pieces that are missing"
-        wait = min(source.not_before for source in having) - now
-        if wait <= 0:
-            return None
-        reasons = "; ".join(source.why or source.label for source in having[:3])
-        return f"{reasons}: trying again in {wait:.0f} s"
+        return standstill(self._sources.values(), self._flights.values(), self._board, self._limits.stall_seconds, now)
 
     def all_lied(self) -> bool:
         """There were sources, and every one of them sent something wrong."""
@@ -185,48 +189,47 @@ class Plan:
         return any(source.has is not None and source.usable for source in self._sources.values())
 
     def _next_ask(self, now: float) -> Ask | None:
+        if self.crowded or self._expects_news:
+            return self._next_in_crowd(now)
+        return next((ask for source in self._ready(now) if (ask := self._ask_of(source, now)) is not None), None)
+
+    def _next_in_crowd(self, now: float) -> Ask | None:
+        ready = ready_in_crowd(self._sources.values(), len(self._flights), self._limits, self._chance, now)
+
+        def pieces(source: Source) -> int:
+            return pieces_to_ask(source, self._board, self._piece_bytes, self._limits, now)
+
+        offer = next_offer(ready, self._board, self._flights.values(), self._chance, pieces)
+        if offer is not None:
+            return self._ask_to_choose(*offer, now)
+        if self._board.wanted:
+            return None
+        runs = ((source, self._take_from_slowest(source, now, crowded=True)) for source in ready)
+        return next((self._ask(source, run, now) for source, run in runs if run is not None), None)
+
+    def _ready(self, now: float) -> list[Source]:
+        """Those with fewest requests first, so that work is spread; of these the fastest."""
         busy = sum(source.connections > 0 for source in self._sources.values())
-        crowded = self.crowded or self._expects_news
         ready = [
             source
             for source in self._sources.values()
-            if source.ready(now, self._limits.each)
-            and (not crowded or self._ready_in_crowd(source))
-            and (source.connections or busy < self._limits.sources)
+            if source.ready(now, self._limits.each) and (source.connections or busy < self._limits.sources)
         ]
-        if crowded:
-            # Whole ones first: what only they have must not wait. The others at random, so that all are made use of.
-            self._chance.shuffle(ready)
-            ready.sort(key=lambda source: (source.connections, source.failures, source.has is not None))
-        else:
-            # Those with fewest requests first, so that work is spread; of these the fastest.
-            ready.sort(key=lambda source: (source.connections, source.failures, -source.meter.rate(now)))
-        for source in ready:
-            ask = self._ask_of(source, crowded, now)
-            if ask is not None:
-                return ask
-        return None
+        ready.sort(key=lambda source: (source.connections, source.failures, -source.meter.rate(now)))
+        return ready
 
-    def _ready_in_crowd(self, source: Source) -> bool:
-        """A second request to one that is downloading itself if there are few of them: its link is to be full too."""
-        most = 1 if source.has is None else self._limits.each.connections
-        return source.connections < most and len(self._flights) < self._limits.sources
-
-    def _ask_of(self, source: Source, crowded: bool, now: float) -> Ask | None:
-        if crowded or not source.pieces:
-            most = pieces_to_ask(source, self._board, self._piece_bytes, self._limits, now) if crowded else 1
-            choices = choices_for(source, self._board, self._flights.values(), most, self._chance)
+    def _ask_of(self, source: Source, now: float) -> Ask | None:
+        if not source.pieces:
+            choices = choices_for(source, self._board, self._flights.values(), 1, self._chance)
             if choices:
-                return self._ask_to_choose(source, choices, most, now)
-        run = self._choose(source, crowded, now) or self._take_from_slowest(source, crowded, now)
+                return self._ask_to_choose(source, choices, 1, now)
+        run = self._choose(source, now) or self._take_from_slowest(source, now)
         return None if run is None else self._ask(source, run, now)
 
-    def _choose(self, source: Source, crowded: bool, now: float) -> range | None:
+    def _choose(self, source: Source, now: float) -> range | None:
         """The run of pieces to ask of this source next: the first that nobody was asked for and that it has."""
         first = first_of(self._board.wanted_of(source.has))
-        if first is None:
-            return None
-        return self._board.run(first, 1 if crowded else self._run_pieces(source, now), source.has)
+        return None if first is None else self._board.run(first, self._run_pieces(source, now), source.has)
 
     def _run_pieces(self, source: Source, now: float) -> int:
         if not source.pieces:
@@ -240,10 +243,10 @@ class Plan:
         usable = sum(source.usable for source in self._sources.values())
         return max(1, min(usable, self._limits.sources) * self._limits.each.connections)
 
-    def _take_from_slowest(self, thief: Source, crowded: bool, now: float) -> range | None:
+    def _take_from_slowest(self, thief: Source, now: float, *, crowded: bool = False) -> range | None:
         """Nothing is unassigned: work of the request that will take longest, if the thief would have it sooner."""
         victim = slowest(self._flights.values(), thief, self._piece_bytes, now)
-        if victim is None or (crowded and not_yet_the_end(victim, self._board, self._piece_bytes, now)):
+        if victim is None or (crowded and not_yet_the_end(victim, self._piece_bytes, now)):
             return None
         most = -(-self._board.left // self._connections_usable())  # what is left, spread over all
         tail = tail_to_move(victim, thief, most, self._piece_bytes, now)
@@ -304,25 +307,8 @@ class Plan:
                 self._aborts.append(flight.number)
                 self.failed(flight.number, "stalled", f"{flight.source.label} sends nothing", now)
 
-    def _shorten_runs(self) -> None:
-        """Leave to the crowd what long requests have not begun."""
-        for flight in self._flights.values():
-            first = flight.at + _RUN_IN_CROWD
-            if flight.end > first:
-                self._board.release(run_mask(first, flight.end))
-                flight.end = first
-
     def _end_overtaken(self) -> None:
         """Cut off requests that are at a piece which another request brought first."""
         for flight in list(self._flights.values()):
             if flight.at < flight.end and self._board.is_there(flight.at):
                 self._abort(flight.number)
-
-    def _nobody_left(self) -> str:
-        if not self._sources:
-            return "no source has the file now"
-        return "no source left: " + "; ".join(source.why or source.label for source in list(self._sources.values())[:3])
-
-
-def _names(sources: Iterable[Source]) -> str:
-    return ", ".join(dict.fromkeys(source.label for source in sources))

@@ -9,7 +9,8 @@ from pserver.exchange.given import merged, over
 from pserver.exchange.meter import Meter
 from pserver.exchange.sources import Source
 from pserver.exchange.transfer import Item, Target, Transfer
-from pserver.model import ItemView, Peer, SourceView, TargetView, TransferView
+from pserver.model import Peer
+from pserver.views import ItemView, SourceView, TargetView, TransferView
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from pserver.exchange.news import News, all_or, chosen_run
 from pserver.exchange.partial import Partial
 from pserver.exchange.plan import Plan
 from pserver.exchange.progress import Live, source_view
-from pserver.model import Holder, Peer, PServerError, SourceView, Unavailable
+from pserver.model import Holder, Peer, PServerError, Unavailable
 from pserver.remote.peer_http import LacksPiece, PeerDead, PeerLied
 from pserver.remote.reading import Interrupt, RangeReader
+from pserver.views import SourceView
 
 _MOST_PEERS = 64  # that are heard of from other peers
 Record = Callable[[bytes, int], None]  # a packed bitfield, and how many bytes that is
@@ -171,8 +172,8 @@ class Pull:
                     self._peers.setdefault(peer.peer_id, peer)
                     self._plan.add_source(peer.peer_id, peer.name, mask, self._engine.clock())
             self._plan.heard_news()
-            crowded = self._plan.crowded
-        self._news.heard(crowded, self._engine.clock())
+            crowded, hungry = self._plan.crowded, self._plan.hungry
+        self._news.heard(self._engine.clock(), crowded=crowded, hungry=hungry)
         self._pump(self._engine.clock())
 
     def _ask_bitfield(self, peer: Peer) -> bytearray | None:

@@ -21,7 +21,9 @@ from pserver.pieces import Want
 from pserver.remote.swarm_messages import MOST_OTHERS, SwarmNews
 
 _MOST_SWARMS = 256
-_MOST_SENT = 32  # pieces of one file at once; more would all arrive too slowly to be passed on
+# Pieces of one file at once. More would all arrive too slowly to be passed on; and as no asker has more requests in
+# flight than that in a crowd, whoever is refused finds another that has less to do.
+_MOST_SENT = 12
 OnAsker = Callable[[str, int], None]  # a peer id, and the mask of the pieces that this peer has
 
 

@@ -15,7 +15,8 @@ from pserver.exchange.meter import Meter
 
 Failure = Literal["dead", "stalled", "busy", "lacks", "gone", "refused", "changed", "lied"]
 _RETRIED = ("dead", "stalled")
-_DOUBLINGS = 3  # of the wait for one that is busy or lacks what is wanted
+_LACKS_DOUBLINGS = 3  # of the wait for one that lacks what is wanted: soon it has more
+_BUSY_DOUBLINGS = 6  # of the wait for one that is busy: others may come first, and it may be busy with something else
 SLOW_SECONDS = 3.0  # a source that is asked and sends nothing for this long is shown as slow
 
 
@@ -28,6 +29,7 @@ class SourceLimits:
     refusals: int = 20
     first_wait: float = 0.5
     lacks_wait: float = 0.1
+    busy_wait: float = 0.05
     longest_wait: float = 30.0
 
 
@@ -46,6 +48,7 @@ class Source:
     not_before: float = 0.0
     banned: bool = False
     gone: bool = False
+    lacked: bool = False  # it waits because it lacked what was wanted
     why: str | None = None
     meter: Meter = field(default_factory=Meter)
 
@@ -75,8 +78,9 @@ class Source:
     def failed(self, failure: Failure, why: str, now: float, limits: SourceLimits) -> None:
         """A request to it failed."""
         if failure in {"lacks", "busy"}:
-            wait = limits.lacks_wait if failure == "lacks" else limits.first_wait
-            self.not_before = now + min(wait * 2 ** min(self.refusals, _DOUBLINGS), limits.longest_wait)
+            self.lacked = failure == "lacks"
+            wait, most = (limits.lacks_wait, _LACKS_DOUBLINGS) if self.lacked else (limits.busy_wait, _BUSY_DOUBLINGS)
+            self.not_before = now + min(wait * 2 ** min(self.refusals, most), limits.longest_wait)
             self.refusals += 1
             self.gone = self.refusals >= limits.refusals
             self.why = why
@@ -92,6 +96,10 @@ class Source:
             self.gone = self.failures >= limits.failures
         else:
             self.gone = True
+
+    def wait_no_more(self) -> None:
+        """It has what it lacked."""
+        self.lacked, self.refusals, self.not_before = False, 0, 0.0
 
     def return_(self, now: float, limits: SourceLimits) -> None:
         """It was found again: it gets one more chance, after a wait if it failed until now."""

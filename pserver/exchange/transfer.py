@@ -15,7 +15,7 @@ from pserver.model import Conflict, Peer
 
 STATES = ("queued", "running", "paused", "done", "failed", "cancelled")
 ENDED = ("done", "failed", "cancelled")
-_MOVES: dict[str, tuple[str, ...]] = {
+MOVES: dict[str, tuple[str, ...]] = {
     "queued": ("running", "paused", "done", "failed", "cancelled"),
     "running": ("queued", "paused", "done", "failed", "cancelled"),
     "paused": ("queued", "cancelled"),
@@ -25,14 +25,9 @@ _MOVES: dict[str, tuple[str, ...]] = {
 }
 
 
-def states_before(state: str) -> tuple[str, ...]:
-    """From which states a transfer can come into that one."""
-    return tuple(before for before, after in _MOVES.items() if state in after)
-
-
 def check_move(before: str, after: str) -> None:
     """Conflict, in words for a person, if the table does not allow it."""
-    if after not in _MOVES[before]:
+    if after not in MOVES[before]:
         doing = {"queued": "resumed", "paused": "paused", "cancelled": "cancelled"}.get(after, f"made {after}")
         raise Conflict(f"a transfer that is {before} cannot be {doing}")
 

@@ -124,6 +124,8 @@ class Transfers:
         with self._database.writing() as db:
             before = _get(db, transfer_id).state
             check_move(before, state)
+            if state == "cancelled":
+                item_rows.check_not_landing(db, transfer_id)
             db.execute(
                 "UPDATE transfers SET state = ?, ended = ?, error_code = ?, error_detail = ? WHERE id = ?",
                 (state, now if state in ENDED else None, code, detail, transfer_id),
@@ -193,8 +195,9 @@ class Transfers:
             _set_done(db, transfer_id, number, bytes_done)
 
     def begin_placing(self, transfer_id: str, number: int, file_id: bytes, size: int, whole: Recorded) -> None:
-        """All pieces are safe on the disk, and the partial file is about to get its final name."""
+        """All pieces are safe on the disk, and the partial file is about to get its final name. Conflict: cancelled."""
         with self._database.writing() as db:
+            item_rows.check_not_cancelled(db, transfer_id)
             values = (transfer_id, number, whole.manifest, whole.bitfield, whole.inode)
             db.execute("INSERT OR REPLACE INTO recorded VALUES (?, ?, ?, ?, ?)", values)
             placing = f"UPDATE items SET state = 'placing', file_id = ? WHERE {_ONE}"

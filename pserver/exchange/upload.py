@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 from protos.logs import working_on
 from pserver.exchange.asking import Asking, Grants, OfferClient
@@ -29,6 +30,7 @@ from pserver.model import (
 )
 
 _ASKERS = 4
+_LOCATOR_PATIENCE = 5.0  # seconds; a person waits for the answer
 _log = logging.getLogger(__name__)
 
 
@@ -40,19 +42,27 @@ class UploadLimits:
     patience_seconds: float = 120.0
 
 
+class Place(Protocol):
+    """Has the locator choose targets. `patience`: for so many seconds one that is away is asked again."""
+
+    def __call__(
+        self, file_id: bytes, size: int, count: int, exclude: Sequence[str], patience: float = 0.0
+    ) -> list[Peer]: ...
+
+
 class Uploads:
     """Offers files of the own share to other peers. Thread-safe.
 
-    `place(file_id, size, count, excluded peer ids)` has the locator choose targets; `own_url()` is the address
-    under which targets reach this peer; `grants`: where accounts can be on. An upload that needs a person who is logged
-    in, and has none, is paused with the error "login_required" once nothing else of it moves.
+    `place` has the locator choose targets; `own_url()` is the address under which targets reach this peer; `grants`:
+    where accounts can be on. An upload that needs a person who is logged in, and has none, is paused with the error
+    "login_required" once nothing else of it moves.
     """
 
     def __init__(
         self,
         transfers: Transfers,
         peers: OfferClient,
-        place: Callable[[bytes, int, int, Sequence[str]], list[Peer]],
+        place: Place,
         own_url: Callable[[], str],
         *,
         grants: Grants | None = None,
@@ -78,7 +88,7 @@ class Uploads:
         `session`: of the person who wants it, where accounts are on. The peers named by a person are kept as the
         transfer's hints: for one of those that fails no other is chosen. Unavailable if no peer can take it.
         """
-        targets = list(to) or self._place(file.file_id, file.size, replicas, ())
+        targets = list(to) or self._place(file.file_id, file.size, replicas, (), _LOCATOR_PATIENCE)
         if not targets:
             raise Unavailable("no other peer has room for it and takes uploads now (or all of them hold it already)")
         wanted = [Wanted(file.name, file.file_id, file.size, file.sha256)] * max(len(to), replicas)
@@ -91,12 +101,18 @@ class Uploads:
         return made
 
     def cancel(self, transfer: Transfer) -> None:
-        """End a live upload, and tell its targets that did not finish to drop it."""
-        self._transfers.move(transfer.id, "cancelled", self._wall())
+        """End a live upload, and tell its targets that did not finish to drop it; one that ends now is left."""
+        try:
+            self._transfers.move(transfer.id, "cancelled", self._wall())
+        except Conflict:
+            return
         self._asking.forget(transfer.id)
-        for target in self._transfers.targets(transfer.id):
+        self._withdraw_all(transfer.id)
+
+    def _withdraw_all(self, transfer_id: str) -> None:
+        for target in self._transfers.targets(transfer_id):
             if target.state not in ENDED:
-                self._transfers.set_target(transfer.id, replace(target, state="cancelled"))
+                self._transfers.set_target(transfer_id, replace(target, state="cancelled"))
                 self._pool.submit(self._withdraw, target)
 
     def resume(self, transfer: Transfer, session: str | None = None) -> Transfer:
@@ -171,6 +187,9 @@ class Uploads:
         ]
         asked = list(self._pool.map(lambda ask: ask(), asking))
         self._record(transfer, targets, asked)
+        if self._transfers.get(transfer.id).state == "cancelled":  # while they were asked, so some have just taken it
+            self._withdraw_all(transfer.id)
+            return
         self._replace_failed(transfer, item, asked)
         self._conclude(transfer)
 
@@ -215,10 +234,18 @@ class Uploads:
             self._transfers.move(transfer.id, "failed", self._wall(), error)
 
     def _withdraw(self, target: Target) -> None:
+        if self._wanted_by_others(target):
+            return
         try:
             self._asking.withdraw(target)
         except PServerError as error:
             _log.info("%s was not told that its offer is withdrawn: %s", target.peer.name, error)
+
+    def _wanted_by_others(self, target: Target) -> bool:
+        """Whether another upload goes on by the same offer: of one file, a peer takes one from us, for all."""
+        live = [one for one in self._transfers.all() if one.kind == "upload" and one.state not in ENDED]
+        offers = ((other.peer.peer_id, other.offer_id) for one in live for other in self._transfers.targets(one.id))
+        return (target.peer.peer_id, target.offer_id) in offers
 
 
 def _why(transfer: Transfer, targets: Sequence[Target], done: int) -> str:

@@ -1,4 +1,4 @@
-"""What a listener allows its clients: sizes in bytes, times in seconds. Only values; http_server keeps to them."""
+"""What a listener allows its clients: sizes in bytes, times in seconds. Only values; the server keeps to them."""
 
 from dataclasses import dataclass
 

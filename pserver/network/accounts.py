@@ -2,7 +2,8 @@
 
 Whether accounts are on, the locators say with each lease. Two questions are answered differently while none is in
 reach: _persons_ may then use the client token (`in_force` is False), but what _other peers_ may make this one do stays
-as the last locator said (`wanted`), also after a restart, so that nobody gets around grants by cutting a peer off.
+as the locators last said (`wanted`), also after a restart, so that nobody gets around grants by cutting a peer off; nor
+by cutting it off from one locator when another, which it then turns to, has no accounts by mistake.
 """
 
 import logging
@@ -35,17 +36,28 @@ class AccountsSaid:
         self.on_orders: Callable[[], object] = bool
         self._on = on
         self._keep = keep
-        self._ids: dict[int, str] = {}  # by the locator's position in the settings
+        self._here = on  # what the locator says that answered last
+        self._says: dict[int, bool] = {}  # by the locator's position in the settings
+        self._ids: dict[int, str] = {}  # as above
 
     def heard(self, position: int, lease: Lease, locator_id: str | None) -> None:
         """A locator answered; with its id (hex) if it was to Register."""
         if locator_id is not None:
             self._ids = {**self._ids, position: locator_id}  # never changed in place: others read it meanwhile
-        if lease.accounts != self._on:
-            self._on = lease.accounts
-            self._remember()
+        self._here = lease.accounts
+        if self._says.get(position) is not lease.accounts:
+            self._says = {**self._says, position: lease.accounts}
+            self._now_said()
         if lease.orders_waiting:
             self.on_orders()
+
+    def _now_said(self) -> None:
+        if len(set(self._says.values())) > 1:
+            _log.warning("one locator has accounts on, and another off: set them all alike (LOCATOR_ACCOUNTS)")
+        on = any(self._says.values())
+        if on != self._on:
+            self._on = on
+            self._remember()
 
     def _remember(self) -> None:
         try:
@@ -54,12 +66,12 @@ class AccountsSaid:
             _log.warning("that accounts are %s is not remembered: %s", "on" if self._on else "off", error)
 
     def wanted(self) -> bool:
-        """Whether accounts were on when a locator last said so."""
+        """Whether they were on at any of the locators, when it last answered."""
         return self._on
 
     def in_force(self) -> bool:
         """Whether a locator in reach has accounts on."""
-        return self._on and self.in_reach()
+        return self._here and self.in_reach()
 
     def locator_ids(self) -> frozenset[str]:
         """The locators that this peer registered with: those whose grants count."""

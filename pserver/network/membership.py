@@ -16,17 +16,17 @@ from typing import Protocol
 from pserver.backoff import Chance
 from pserver.model import Peer, PServerError, Replaced, Unavailable
 from pserver.network.batches import ChangingIndex, changes_that_fit, part_that_fits
-from pserver.network.membership_state import (
+from pserver.network.membership_actions import (
     Beat,
     BeginEpoch,
     LocatorStatus,
-    MembershipState,
     Reachable,
     Register,
     SendChanges,
     SendPart,
     Wait,
 )
+from pserver.network.membership_state import MembershipState
 from pserver.remote.locator_messages import Batch, IndexState, Introduction, Lease, Pulse, Registration
 
 REGISTER_TIMEOUT = 10.0  # the locator dials back before it answers

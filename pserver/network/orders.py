@@ -39,6 +39,7 @@ class Orders:
         self._carry_out = carry_out
         self._wake = threading.Event()
         self._stopped = threading.Event()
+        self._told: set[bytes] = set()  # which orders could not be carried out, in this round or the last
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
 
     def wake(self) -> None:
@@ -58,24 +59,28 @@ class Orders:
 
     def round(self) -> None:
         """Carry out what waits at the locator that answers first. Raises what it raises."""
-        locator = next(iter(self._locators()), None)
+        locator, taken = next(iter(self._locators()), None), set[bytes]()
         while locator is not None and not self._stopped.is_set():
             orders = locator.take_orders(ORDER_SECONDS)
+            taken.update(order.order_id for order in orders)
             finished = [order.order_id for order in orders if not self._stopped.is_set() and self._done(order)]
             if not finished:
-                return
+                break
             locator.finish_orders(finished, ORDER_SECONDS)
+        self._told &= taken
 
     def _done(self, order: Order) -> bool:
         try:
             self._carry_out(order.grant)
+            return True
         except InvalidToken as error:
-            _log.warning("an order of the locator is not valid, and not carried out: %s", error)
-            return False
+            why = f"is not valid, and not carried out: {error}"
         except PServerError as error:
-            _log.warning("an order of the locator cannot be carried out now: %s", error)
-            return False
-        return True
+            why = f"cannot be carried out now: {error}"
+        level = logging.DEBUG if order.order_id in self._told else logging.WARNING  # it comes with each heartbeat
+        self._told.add(order.order_id)
+        _log.log(level, "an order of the locator %s", why)
+        return False
 
     def _run(self) -> None:
         while True:

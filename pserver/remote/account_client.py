@@ -18,7 +18,6 @@ from pserver.remote.locator_client import MEMBERSHIP, LocatorClient
 
 ACCOUNT = "account"
 MAX_ORDERS = 256
-MAX_GRANTS = 64
 _MAX_GRANT_CHARACTERS = 2048
 _ORDER_ID_BYTES = 16
 _MAX_WAIT_SECONDS = 3600

@@ -32,7 +32,7 @@ from pserver.model import (
 from pserver.remote import locator_messages as said
 from pserver.remote.locator_messages import Batch, IndexState, Introduction, Lease, Pulse, Registration
 from pserver.remote.locator_tls import meaning
-from pserver.settings import host_and_port, is_loopback
+from pserver.setting_values import host_and_port, is_loopback
 
 MEMBERSHIP = "membership"
 LOCATE = "locate"

@@ -44,8 +44,8 @@ def patient_resets(target: Besieged) -> None:
 
 
 def pings(target: Besieged) -> None:
-    """Again and again, for the locator ends the connection."""
-    for _ in range(20):
+    """10,000 on each of 400 connections, one after the other: as many as gRPC reads before it may close one."""
+    for _ in range(400):
         with Raw(target.address) as raw:
             raw.flood(raw_http2.ping() for _ in range(FRAMES))
 

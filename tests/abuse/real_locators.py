@@ -5,7 +5,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from central_server.locator import IndexState, Locator, Terms
+from central_server.answers import IndexState
+from central_server.locator import Locator, Terms
 from central_server.model import Announcement, Entry, Lease, LocatorError, Query, Registration, Vitals
 from central_server.store import Store
 from central_server.store_sqlite import SQLiteStore

@@ -48,7 +48,15 @@ _TLS = {"LOCATOR_TLS_CERT": "pem", "LOCATOR_TLS_KEY": "key"}
 
 
 def test_a_ping_flood_is_cut_off(tmp_path: Path) -> None:
-    with besieged(tmp_path) as target, Raw(target.address) as raw:
+    with besieged(tmp_path, None, LOCATOR_MAX_UNASKED="1M", LOCATOR_MAX_MESSAGE="1M") as target:
+        with Raw(target.address) as raw:
+            raw.flood(raw_http2.ping() for _ in range(100_000))
+            wait_for("the connection is closed", lambda: raw.gone)
+        wait_for("and the log says so", lambda: "cut off 1 " in target.locator.log)
+
+
+def test_a_ping_flood_is_cut_off_by_strikes_if_so_set(tmp_path: Path) -> None:
+    with besieged(tmp_path, None, LOCATOR_PING_STRIKES="2") as target, Raw(target.address) as raw:
         raw.flood(raw_http2.ping() for _ in range(1000))
         wait_for("the connection is closed", lambda: raw.gone)
 

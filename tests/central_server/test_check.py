@@ -34,7 +34,7 @@ def test_a_store_of_a_newer_version(tmp_path: Path) -> None:
 def test_a_key_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "locator.key").write_text("no key")
     [line] = problems(tmp_path)
-    assert "holds no Ed25519 key" in line
+    assert "holds no key of the locator" in line
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,21 @@ def test_a_server_that_drips_does_not_keep_a_thread(
     assert why is not None
 
 
+def test_an_answer_that_breaks_off_is_told(peer: PeerDouble) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=_break_off, args=(listening,))
+        thread.start()
+        why = dial(peer, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        thread.join()
+    assert why is not None and "broke off" in why
+
+
+def _break_off(listening: socket.socket) -> None:
+    with listening.accept()[0] as taken:
+        taken.recv(4096)
+        taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+
+
 def _drip(listening: socket.socket, head: bytes, left: threading.Event) -> None:
     """A byte every now and then until the other side leaves; at most 20 s."""
     with listening.accept()[0] as taken:

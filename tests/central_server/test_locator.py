@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from central_server.locator import KEEP_SECONDS, IndexState, Locator, Registered, Terms
+from central_server.answers import IndexState, Registered
+from central_server.locator import KEEP_SECONDS, Locator, Terms
 from central_server.model import (
     AddressNotAllowed,
     Announcement,

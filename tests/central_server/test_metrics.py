@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from central_server.locator import Tally
+from central_server.answers import Tally
 from central_server.metrics import LocatorMetrics, Watched
 from central_server.store_sqlite import SQLiteStore
 from tests.central_server.samples import lease, peer_id, said

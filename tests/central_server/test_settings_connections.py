@@ -75,7 +75,7 @@ def test_each_limit_is_read_and_given_to_grpc() -> None:
         ("LOCATOR_MAX_METADATA", "2M"),
         ("LOCATOR_MAX_STREAMS", "0"),
         ("LOCATOR_MAX_UNASKED", "1M"),  # less than a message
-        ("LOCATOR_PING_STRIKES", "0"),  # which means without limit to gRPC
+        ("LOCATOR_PING_STRIKES", "-1"),
         ("LOCATOR_CONNECTION_AGE_SECONDS", "0"),
         ("LOCATOR_CA_FILE", "/no/such/file"),
     ],

@@ -68,7 +68,7 @@ class _Handler(PeopleHandler):
                     "skipped": [{"name": fake.skipped, "why": "it is a link"}],
                     "skipped_count": 3,
                 },
-                "locators": [{"address": "127.0.0.1:51015", "state": "registered", "why": None}],
+                "locators": fake.locators,
                 "neighbours": [{"peer": peer("bob"), "state": "ok"}],
                 "transfers": counts,
                 "accepts_uploads": True,

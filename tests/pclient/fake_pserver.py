@@ -76,6 +76,9 @@ class FakePServer:
     step_at_look: float | None = 1.0  # the share of a transfer done at each look
     complete: bool = True
     reachable: bool = True
+    locators: list[dict[str, Any]] = field(
+        default_factory=lambda: [{"address": "127.0.0.1:51015", "state": "registered", "why": None}]
+    )
     findings: list[tuple[str, str, str, str]] = field(
         default_factory=lambda: [("share", "ok", "/share", ""), ("watch", "warn", "too few", "raise the limit")]
     )  # what it is to say of itself: what, state, detail, advice

@@ -36,6 +36,8 @@ def test_an_incomplete_answer_is_said_to_be_one(desk: Desk, fake: FakePServer) -
     fake.complete = False
     desk.run("search", "report")
     assert "note: no locator could be asked" in desk.said
+    assert desk.run("search", "nowhere") == 1
+    assert desk.said == "error: nothing found, but no locator could be asked: other peers may have it\n"
 
 
 def test_info_prints_a_line_a_holder(desk: Desk) -> None:
@@ -66,7 +68,7 @@ def test_files_and_peers(desk: Desk, fake: FakePServer) -> None:
     desk.run("files", "docs/")
     assert [row[0] for row in desk.rows] == ["docs/b.txt"]
     desk.run("files", "--limit", "1")
-    assert [row[0] for row in desk.rows] == ["a.txt"]
+    assert [row[0] for row in desk.rows] == ["a.txt"] and desk.said == "1 file; there are more\n"
     desk.run("files", "--peer", "carol")
     assert [row[0] for row in desk.rows] == ["report 2025.pdf", "same.txt"]
     assert desk.run("files", "--peer", "nobody") == 3
@@ -76,11 +78,14 @@ def test_files_and_peers(desk: Desk, fake: FakePServer) -> None:
     assert set(desk.json("files", "--peer", "bob")) == {"files", "via", "complete"}
 
 
-def test_status(desk: Desk) -> None:
+def test_status(desk: Desk, fake: FakePServer) -> None:
     assert desk.run("status") == 0
     facts = dict(row for row in desk.rows if row[0] != "not shared")
     assert facts["peer"] == "alice"
     assert facts["locator"] == "127.0.0.1:51015: registered"
+    fake.locators = [{"address": "a:1", "state": "unreachable", "why": "the locator at a:1 cannot be reached: away"}]
+    desk.run("status")
+    assert ["locator", "a:1: unreachable (cannot be reached: away)"] in desk.rows
     assert ["not shared", "evil\\x1b[31m: it is a link"] in desk.rows
     assert ["not shared", "and 2 more"] in desk.rows
 

@@ -142,10 +142,14 @@ def test_a_signup_that_is_refused(desk: Desk, people: FakePeople) -> None:
     assert set(people.passwords) == {"anna", "root"}
 
 
-def test_accounts_that_are_off_are_told(desk: Desk) -> None:
-    desk.give("long enough")
-    assert desk.run("login", "anna", "--password-stdin") == 1
-    assert "accounts off" in desk.said
+def test_accounts_that_are_off_are_told_before_a_password_is_asked_for(seat: Seat) -> None:
+    desk = seat("long enough", "long enough")
+    for command in ("login", "signup"):
+        assert desk.run(command, "anna") == 1
+        assert desk.questions == [] and "nobody has to log in" in desk.said
+
+
+def test_the_owner_of_a_peer_without_accounts(desk: Desk) -> None:
     assert desk.run("whoami") == 0
     assert desk.rows == [["", "owner", ""]]
     assert desk.run("logout") == 0

@@ -1,5 +1,6 @@
 """The shell: its lines, its numbers, its help."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,6 +145,21 @@ def test_unbalanced_quotes_are_told(desk: Desk) -> None:
     assert "the last backslash escapes nothing" in desk.said
 
 
+def test_lines_pasted_together_are_commands_one_after_the_other(desk: Desk) -> None:
+    assert desk.shell("peers bob\n\n  peers carol\nquit now") == 2
+    assert [row[0] for row in desk.rows] == ["bob", "carol"]
+    assert "alice> peers carol\n" in desk.said and "error: say quit alone" in desk.said
+    assert desk.shell("peers bob\nquit\npeers dave") == 0
+    assert desk.rows[-1][0] == "bob"
+    assert shell.commands_in("info 'a\nb'\npeers\ninfo 'c") == ["info 'a\nb'", "peers", "info 'c"]
+
+
+def test_a_misspelt_command(desk: Desk) -> None:
+    assert desk.shell("serach x", "help dowload", "zzz") == 1
+    assert desk.said.count("did you mean search?") == 1 and desk.said.count("did you mean download?") == 1
+    assert "there is no command 'zzz'; `help` lists them" in desk.said
+
+
 def test_quoting() -> None:
     assert shell.split("download 'my file.txt' \"it's\" a\\ b #x") == ["download", "my file.txt", "it's", "a b", "#x"]
     with pytest.raises(PClientError):
@@ -153,7 +169,7 @@ def test_quoting() -> None:
 def test_help(desk: Desk) -> None:
     assert desk.shell("help", "help download", "help bogus") == 1
     for verb in VERBS:
-        assert f"\n{verb.name}" in "\n" + desk.out.getvalue()
+        assert re.search(rf"\b{verb.name}\b", desk.out.getvalue().split("Usage")[0])
     assert "--save DIR" in desk.out.getvalue()
     assert "`info 2`" in desk.out.getvalue()
     assert max(map(len, desk.out.getvalue().splitlines())) <= 100
@@ -166,6 +182,7 @@ def test_help_breaks_between_words(seat: Callable[..., Desk], width: int) -> Non
     lines = desk.out.getvalue().splitlines()
     assert max(map(len, lines)) <= min(width, 100)
     words = " ".join(lines).split()
+    assert width < 80 or next(at for at, line in enumerate(lines) if line.startswith("Usage")) < 24
     for verb in VERBS:
         assert set((verb.help or "").split()) <= set(words), verb.name
     assert set(shell._HINTS[1].split()) <= set(words)

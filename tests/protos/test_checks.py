@@ -36,9 +36,13 @@ def test_values_are_shown_and_secrets_are_not() -> None:
         "uploads": "on",
         "names": "a, b",
     }
-    lines, is_well = tell(SETTINGS, SETTINGS.warnings, [])
+    lines, is_well = tell(SETTINGS, {"tls.key": "TLS_KEY"}, SETTINGS.warnings, [])
     assert is_well and "note: odd" in lines and "secret" not in "".join(lines)
-    assert tell(SETTINGS, [], ["it burns"]) == ([*lines[:-2], "problem: it burns", "problems were found"], False)
+    assert "TLS_KEY      /k.pem" in lines
+    assert tell(SETTINGS, {"tls.key": "TLS_KEY"}, [], ["it burns"]) == (
+        [*lines[:-2], "problem: it burns", "problems were found"],
+        False,
+    )
 
 
 def test_a_folder_is_there_or_can_be_made(tmp_path: Path) -> None:

@@ -31,8 +31,19 @@ def forged(**claims: object) -> str:
 
 
 def test_a_grant_says_who_may_have_what_done() -> None:
-    assert check(grant()) == Grant("ann", False, "hold", FILE, TARGET, ASKER, NOW + 120)
-    assert check(forged(admin=True, verb="drop")) == Grant("ann", True, "drop", FILE, TARGET, None, NOW + 120)
+    assert check(grant()) == Grant("ann", False, "hold", FILE, TARGET, ASKER, NOW + 120, NOW)
+    assert check(forged(admin=True, verb="drop")) == Grant("ann", True, "drop", FILE, TARGET, None, NOW + 120, NOW)
+
+
+def test_it_says_to_the_millisecond_when_it_was_given() -> None:
+    at = NOW + 0.1234
+    token = make_grant(
+        LOCATOR, user="ann", admin=False, verb="hold", file_id=FILE, target=TARGET, by=ASKER, now=at
+    )  # fmt: skip
+    assert check(token).issued == pytest.approx(NOW + 0.123)
+    for wrong in (-1, 1000, "5", 0.5, True):
+        with pytest.raises(InvalidToken):
+            check(forged(ms=wrong))
 
 
 @pytest.mark.parametrize("now", [NOW - 61, NOW + 180, NOW + 1e9])

@@ -17,8 +17,9 @@ from pserver.exchange.download import Downloads
 from pserver.exchange.engine import Limits
 from pserver.exchange.sources import SourceLimits
 from pserver.exchange.transfers import Transfers
-from pserver.model import FileGroup, TransferView
+from pserver.model import FileGroup
 from pserver.remote.peers import PeerClient
+from pserver.views import TransferView
 from tests.pserver.fake_source import FakeSource, group_of, manifest_of
 
 QUICK = Limits(

@@ -101,7 +101,7 @@ class People:
         self.said.in_reach = lambda: self.reached
         self.accounts = Accounts(self.said, lambda: [self.locator], grace, wall)
 
-    def heard(self, on: bool, *, orders: bool = False, locator_id: str | None = "10" * 32) -> None:
-        """The locator has accounts on, or off, and says so with a lease."""
+    def heard(self, on: bool, *, orders: bool = False, locator_id: str | None = "10" * 32, position: int = 0) -> None:
+        """The locator at that position has accounts on, or off, and says so with a lease."""
         self.locator.on = on
-        self.said.heard(0, Lease(30.0, 10.0, IndexState(b"", 0), accounts=on, orders_waiting=orders), locator_id)
+        self.said.heard(position, Lease(30.0, 10.0, IndexState(b"", 0), accounts=on, orders_waiting=orders), locator_id)

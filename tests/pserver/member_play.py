@@ -4,13 +4,8 @@ import math
 from dataclasses import dataclass, field
 
 from pserver.model import Peer, PServerError, Unavailable
-from pserver.network.membership_state import (
-    Action,
-    Beat,
-    MembershipState,
-    Register,
-    Wait,
-)
+from pserver.network.membership_actions import Action, Beat, Register, Wait
+from pserver.network.membership_state import MembershipState
 from pserver.remote.locator_messages import IndexState, Lease, Registration
 
 EPOCH, NEW_EPOCH = b"e" * 16, b"n" * 16

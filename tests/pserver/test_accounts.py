@@ -51,6 +51,21 @@ def test_they_are_in_force_only_while_a_locator_in_reach_says_so(clock: Clock) -
     assert people.said.locator_ids() == {"10" * 32}, "a heartbeat does not name the locator"
 
 
+def test_a_locator_without_accounts_beside_one_with_them_lets_nobody_around_grants(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = People(clock)
+    people.heard(on=True)
+    for _ in range(3):
+        people.heard(on=False, position=1)
+    assert people.said.wanted() and not people.accounts.in_force()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    people.heard(on=True)
+    assert people.said.wanted() and people.accounts.in_force()
+    people.heard(on=False)
+    assert not people.said.wanted() and not people.accounts.in_force()
+
+
 def test_orders_that_wait_are_told(people: People) -> None:
     told: list[bool] = []
     people.said.on_orders = lambda: told.append(True)

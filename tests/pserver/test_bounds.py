@@ -7,11 +7,11 @@ import pytest
 
 from protos.tokens import peer_id_of
 from pserver.api.tus import TusUploads
+from pserver.exchange.incoming import Incoming
 from pserver.exchange.offers import Offers
 from pserver.exchange.quota import Quota
 from pserver.exchange.transfer import Wanted
 from pserver.model import NoRoom, Offer, TooMany, Unavailable
-from pserver.node import Incoming
 from pserver.settings import WrongSetting, read_settings
 from tests.pserver.download_lab import Lab
 from tests.pserver.fake_source import FakeSource, manifest_of

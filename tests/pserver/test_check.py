@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from pserver.check import check
+from pserver.running.check import check
 from pserver.settings import read_settings
 
 

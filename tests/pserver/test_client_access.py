@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pserver.client_access import leave_access
 from pserver.identity import Identity, StateFolder, forget_identity
 from pserver.model import Unavailable
+from pserver.running.client_access import leave_access
 
 
 def test_the_token_is_for_the_group_and_the_address_for_all(tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from pserver.disk.scan import ScanStatus
-from pserver.doctor import (
+from pserver.findings import FAIL, OK, WARN, Finding
+from pserver.model import Peer
+from pserver.network.membership_actions import LocatorStatus, Reachable
+from pserver.running.doctor import (
     how_to_be_reached,
     of_accounts,
     of_address,
@@ -19,9 +22,6 @@ from pserver.doctor import (
     of_versions,
     of_watching,
 )
-from pserver.findings import FAIL, OK, WARN, Finding
-from pserver.model import Peer
-from pserver.network.membership_state import LocatorStatus, Reachable
 
 A, B = "a.example:51015", "b.example:51015"
 SCANNED = ScanStatus(scanning=False, hashing=0, error=None, watching=True)
@@ -51,6 +51,8 @@ def test_one_locator_that_answers_is_enough() -> None:
     assert states(of_locators([fine, LocatorStatus(B, "unreachable", "away")])) == [OK, WARN]
     [dead] = of_locators([LocatorStatus(A, "unreachable", "connection refused")])
     assert_helps(dead, FAIL, "connection refused", "51015", "PSERVER_LOCATORS")
+    [dead] = of_locators([LocatorStatus(A, "unreachable", f"the locator at {A} cannot be reached: no route")])
+    assert dead.detail == f"{A}: cannot be reached: no route"
     [refused] = of_locators([LocatorStatus(A, "refused", "token refused")])
     assert_helps(refused, FAIL, "token refused", "network key")
     assert states(of_locators([LocatorStatus(A, "trying")])) == [WARN]
@@ -101,7 +103,7 @@ def test_the_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     away = ScanStatus(scanning=False, hashing=0, error="the share is away", watching=True)
     assert_helps(of_share(tmp_path, away), FAIL, "the share is away", str(tmp_path))
     allowed = {"r": True, "w": False}
-    monkeypatch.setattr("pserver.doctor.os.access", lambda _path, mode: allowed["w" if mode == 2 else "r"])
+    monkeypatch.setattr("pserver.running.doctor.os.access", lambda _path, mode: allowed["w" if mode == 2 else "r"])
     assert_helps(of_share(tmp_path, SCANNED), FAIL, "cannot be written", "ReadWritePaths")
     allowed["r"] = False
     assert_helps(of_share(tmp_path, SCANNED), FAIL, "cannot be read")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from pserver.exchange.transfer import Transfer
-from pserver.model import TransferView, Unavailable
+from pserver.model import Unavailable
+from pserver.views import TransferView
 from tests.pserver.download_lab import QUICK, Lab
 from tests.pserver.fake_source import Behaviour, FakeSource
 from tests.pserver.test_download import PIECE, content_of, wanted

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pserver.exchange.given import from_text, merged, over, to_text
 from pserver.exchange.progress import FileProgress, Live
 from pserver.exchange.transfers import Transfers
-from pserver.model import Peer, SourceView
+from pserver.model import Peer
+from pserver.views import SourceView
 from tests.pserver.test_transfers import WANTED, transfers  # noqa: F401 - a fixture
 
 B = SourceView(Peer("b" * 64, "b", "http://b"), "ok", 5.0, 3, 0, None, 300)

@@ -3,15 +3,8 @@
 import pytest
 
 from pserver.model import InvalidRequest, NotFound, Refused, Unavailable
-from pserver.network.membership_state import (
-    DEBOUNCE_SECONDS,
-    REFUSED_SECONDS,
-    Beat,
-    BeginEpoch,
-    SendChanges,
-    SendPart,
-    Wait,
-)
+from pserver.network.membership_actions import Beat, BeginEpoch, SendChanges, SendPart, Wait
+from pserver.network.membership_state import DEBOUNCE_SECONDS, REFUSED_SECONDS
 from pserver.remote.locator_messages import IndexState
 from tests.pserver.member_play import AWAY, EPOCH, LEASE, NEW_EPOCH, Play, lease
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from pserver.model import InvalidRequest, NotFound, Refused
-from pserver.network.membership_state import Beat, MembershipState, Register, SendChanges, SendPart, Wait
+from pserver.network.membership_actions import Beat, Register, SendChanges, SendPart, Wait
+from pserver.network.membership_state import MembershipState
 from pserver.remote.locator_messages import IndexState
 from tests.pserver.member_play import AWAY, EPOCH, NEW_EPOCH, Play, lease, registration
 

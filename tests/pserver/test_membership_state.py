@@ -5,14 +5,8 @@ import math
 import pytest
 
 from pserver.model import NotFound, Refused, Replaced
-from pserver.network.membership_state import (
-    DEBOUNCE_SECONDS,
-    Beat,
-    MembershipState,
-    Register,
-    SendChanges,
-    Wait,
-)
+from pserver.network.membership_actions import Beat, Register, SendChanges, Wait
+from pserver.network.membership_state import DEBOUNCE_SECONDS, MembershipState
 from pserver.remote.locator_messages import IndexState, Lease
 from tests.pserver.member_play import AWAY, BOB, EPOCH, LEASE, Play, lease, registration
 

@@ -69,6 +69,17 @@ def test_one_that_is_not_valid_is_not_carried_out_nor_finished() -> None:
     assert doing.done == ["b"] and list(locator.waiting) == [b"a"]
 
 
+def test_one_that_stays_invalid_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    locator = FakeOrders({b"a": "a", b"b": "b"})
+    orders = Orders(lambda: [locator], Doing(a=InvalidToken("the clock is wrong")))
+    for _ in range(3):
+        orders.round()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    locator.waiting = {b"c": "a"}
+    orders.round()
+    assert len(caplog.records) == 2, "another one is told"
+
+
 def test_without_a_locator_there_are_none() -> None:
     Orders(list, Doing()).round()
 

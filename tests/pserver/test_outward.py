@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from pserver.here import Here, Lookout
 from pserver.model import Peer
-from pserver.outward import find_outward_address, outward_address, own_interfaces, route_from
+from pserver.running.here import Here, Lookout
+from pserver.running.outward import find_outward_address, outward_address, own_interfaces, route_from
 
 LOCATOR = "locator.example:51015"
 WORLD = "192.0.2.1"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pserver.disk.folder import Folder
-from pserver.exchange.bitfield import pack, packed_bytes, set_bit, unpack
+from pserver.exchange.bitfield import pack, packed_bytes, unpack
 from pserver.exchange.partial import SYNC_BYTES, SYNC_SECONDS, Partial, partial_base, remove_orphans
 from pserver.model import NoRoom, Unavailable
 from pserver.pieces import Manifest
@@ -158,7 +158,7 @@ def test_bitfields_are_packed_and_unpacked(pieces: int) -> None:
     flags = bytes(number % 3 == 0 for number in range(pieces))
     packed = bytearray(packed_bytes(pieces))
     for number in range(0, pieces, 3):
-        set_bit(packed, number)
+        packed[number >> 3] |= 0x80 >> (number & 7)
     assert pack(flags) == bytes(packed)
     assert unpack(bytes(packed), pieces) == flags
 

@@ -3,18 +3,20 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from demo.processes import wait_for
 from protos.grants import GrantVerifier, Verb, make_grant
 from protos.tokens import InvalidToken, Issuer
 from pserver.exchange.grants import OfferGrants
+from pserver.exchange.incoming import Incoming
 from pserver.exchange.offers import Offers
 from pserver.exchange.placements import Placements, PlacingPeople
 from pserver.exchange.transfer import Wanted
-from pserver.model import Offer, OfferView, Refused
-from pserver.node import Incoming
+from pserver.model import Conflict, Offer, OfferView, Refused, Unavailable
 from tests.pserver.download_lab import Lab
 from tests.pserver.fake_source import Behaviour, FakeSource, manifest_of
 
@@ -32,8 +34,9 @@ class Host:
         self.lab = Lab(root)
         self.locator = Issuer(Ed25519PrivateKey.generate(), None)
         self.on = True
+        self.registered_with = {self.locator.peer_id}
         self.grants = OfferGrants(
-            GrantVerifier(OWN, None), lambda: self.on, lambda: {self.locator.peer_id}, lambda: NOW
+            GrantVerifier(OWN, None), lambda: self.on, lambda: self.registered_with, lambda: NOW
         )  # fmt: skip
         lab = self.lab
         self.placements = Placements(
@@ -71,9 +74,9 @@ class Host:
         if taken.state != "done":
             self.lab.wait(taken.offer_id, "done")
 
-    def drop(self, user: str, *, admin: bool = False) -> None:
+    def drop(self, user: str, *, admin: bool = False, now: float = NOW) -> None:
         """The locator orders what `user` placed to be dropped."""
-        self.placements.drop(self.grants.order(self.grant(user, "drop", by=None, admin=admin)))
+        self.placements.drop(self.grants.order(self.grant(user, "drop", by=None, admin=admin, now=now)))
 
     def share_by_hand(self, name: str) -> None:
         """The host's own people have CONTENT in the share."""
@@ -111,7 +114,7 @@ def source() -> Iterator[FakeSource]:
         {"now": NOW + 61},
         {"issuer": Issuer(Ed25519PrivateKey.generate(), None)},
     ],
-    ids=lambda wrong: "-".join(wrong),
+    ids="-".join,
 )
 def test_an_offer_needs_a_grant_for_just_that(host: Host, source: FakeSource, wrong: dict[str, object]) -> None:
     with pytest.raises(Refused) as raised:
@@ -125,6 +128,15 @@ def test_an_offer_without_a_grant_or_with_nonsense_is_refused(host: Host, source
         with pytest.raises(Refused) as raised:
             host.take(source, shown)
         assert raised.value.code == "grant_needed"
+    assert not host.lab.transfers.all()
+
+
+def test_a_peer_that_has_just_started_asks_for_patience(host: Host, source: FakeSource) -> None:
+    host.registered_with.clear()
+    with pytest.raises(Unavailable):
+        host.take(source, host.grant())
+    with pytest.raises(Refused):
+        host.take(source, None)
     assert not host.lab.transfers.all()
 
 
@@ -153,7 +165,7 @@ def test_where_accounts_are_off_no_grant_is_needed_and_nothing_is_noted(host: Ho
         {"by": None, "now": NOW - 181},
         {"by": None, "issuer": Issuer(Ed25519PrivateKey.generate(), None)},
     ],
-    ids=lambda wrong: "-".join(wrong),
+    ids="-".join,
 )
 def test_only_the_locator_orders_to_drop(host: Host, wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidToken):
@@ -262,6 +274,78 @@ def test_what_is_still_coming_for_another_comes(host: Host) -> None:
         host.lab.wait(taken.offer_id, "done")
     assert host.lab.names() == ["docs/a.txt"]
     host.drop("bob")
+    assert host.lab.names() == []
+
+
+@pytest.mark.parametrize("admin", [False, True])
+@pytest.mark.parametrize("here", [False, True])
+def test_a_grant_from_before_the_order_to_drop_counts_no_more(
+    host: Host, source: FakeSource, *, admin: bool, here: bool
+) -> None:
+    if here:
+        host.share_by_hand("mine.txt")
+    host.drop("root" if admin else "ann", admin=admin, now=NOW + 0.002)
+    with pytest.raises(Refused, match="from before"):
+        host.take(source, host.grant("ann", now=NOW + 0.001))
+    assert all(one.state == "cancelled" for one in host.lab.transfers.all()), "nothing of it is coming"
+    host.lab.knows(CONTENT, source)
+    taken = host.take(source, host.grant("ann", now=NOW + 0.003))
+    assert taken.state == "done" or host.lab.wait(taken.offer_id, "done")
+
+
+def test_an_order_from_before_it_was_placed_again_drops_nothing(host: Host, source: FakeSource) -> None:
+    host.place(source, "ann")
+    host.drop("ann", now=NOW - 0.001)
+    host.drop("root", admin=True, now=NOW - 0.001)
+    assert host.lab.names() == ["docs/a.txt"]
+
+
+def test_what_lands_in_the_instant_of_the_order_goes_with_the_next(host: Host, source: FakeSource) -> None:
+    place, tried = host.lab.folder.place, []
+
+    def placing(base: str, name: str) -> str:
+        with pytest.raises(Conflict):
+            host.drop("ann")
+        host.offers.withdraw(host.lab.transfers.all()[0].id, UPLOADER)
+        tried.append(name)
+        return place(base, name)
+
+    host.lab.folder.place = placing  # type: ignore[assignment,method-assign]  # to be there between two of its steps
+    host.place(source, "ann")
+    assert tried and host.lab.names() == ["docs/a.txt"], "still ann's, and not the host's"
+    host.drop("ann")
+    assert host.lab.names() == []
+
+
+def test_what_has_landed_before_its_transfer_could_be_ended_goes(host: Host) -> None:
+    hold, cancel = threading.Event(), host.lab.downloads.cancel
+
+    def cancel_too_late(transfer_id: str) -> None:
+        hold.set()
+        host.lab.wait(transfer_id, "done")
+        cancel(transfer_id)
+
+    host.placements = Placements(
+        host.lab.transfers.database, host.lab.share, host.lab.share.remove_indexed, cancel_too_late
+    )  # fmt: skip
+    with FakeSource("ann's peer", CONTENT, behaviour=Behaviour(hold=hold)) as source:
+        host.lab.knows(CONTENT, source)
+        host.take(source, host.grant())
+        host.drop("ann")
+    assert host.lab.names() == []
+
+
+def test_what_was_cancelled_gets_no_name(host: Host, source: FakeSource) -> None:
+    begin = host.lab.transfers.begin_placing
+
+    def cancelled_before(transfer_id: str, *rest: Any) -> None:
+        host.drop("ann")
+        begin(transfer_id, *rest)
+
+    host.lab.transfers.begin_placing = cancelled_before  # type: ignore[assignment,method-assign]  # as above
+    host.lab.knows(CONTENT, source)
+    host.lab.wait(host.take(source, host.grant()).offer_id, "cancelled")
+    wait_for("its partial is removed", lambda: not host.lab.partials())
     assert host.lab.names() == []
 
 

@@ -92,7 +92,7 @@ class World:
         return flights[choice % len(flights)] if flights else None
 
 
-EVENT = st.tuples(st.sampled_from(["deliver", "fail", "wait", "find", "lose", "late"]), st.integers(0, 1 << 16))
+EVENT = st.tuples(st.sampled_from(["deliver", "fail", "wait", "find", "lose", "tell", "late"]), st.integers(0, 1 << 16))
 
 
 def play(world: World, event: str, choice: int, names: list[str]) -> None:
@@ -109,6 +109,9 @@ def play(world: World, event: str, choice: int, names: list[str]) -> None:
         world.plan.add_source(name, name, mask, world.now)
     elif event == "lose" and name != "good":
         world.plan.lose_source(name, FAILURES[choice % len(FAILURES)], "lost", world.now)
+    elif event == "tell":
+        world.partial[name] = world.partial.get(name, set(range(PIECES))) | {choice % PIECES}
+        world.plan.learnt(name, sum(1 << piece for piece in world.partial[name]))
     elif event == "late":  # what comes for a request that is long over changes nothing
         world.plan.arrived(10_000 + choice, 5, world.now)
         world.plan.ended(10_000 + choice)
@@ -239,7 +242,7 @@ def test_stuck_says_what_is_waited_for() -> None:
     world.decide()
     assert world.plan.stuck(0.0) is None
     world.fail(world.flights[1], "busy")
-    assert world.plan.stuck(0.1) == "a busy: trying again in 0 s"
+    assert world.plan.stuck(0.01) == "a busy: trying again in 0 s"
 
 
 def simulate(rates: dict[str, Callable[[float], float]], pieces: int, step: float = 0.02) -> float:

@@ -52,6 +52,8 @@ def test_a_long_run_under_way_is_left_to_the_crowd_when_there_is_one() -> None:
     plan.add_source("p", "p", ALL & ~run_mask(0, at + 2), 0.08)
     plan.ended(long.number)
     offered = 0
-    for ask in plan.decide(0.08, 12).asks:
-        offered |= ask.choices or run_mask(ask.first, ask.first + ask.count)
+    for _ in range(40):  # each time a part of what is free, at random
+        for ask in plan.decide(0.08, 12).asks:
+            offered |= ask.choices or run_mask(ask.first, ask.first + ask.count)
+            plan.ended(ask.number)
     assert offered & run_mask(at + 2, long.first + long.count), "it can be asked for elsewhere"

@@ -3,10 +3,10 @@
 import pytest
 
 from pserver.backoff import Backoff
-from pserver.listening import PEER_THREADS
 from pserver.model import Unavailable
 from pserver.network.relays import MAX_RELAYS, QueryIds, RelayPool
 from pserver.network.ways import Rests
+from pserver.running.listening import PEER_THREADS
 
 
 def test_the_pool_is_bounded() -> None:

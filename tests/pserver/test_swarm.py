@@ -63,9 +63,13 @@ def test_askers_are_told_of_each_other_while_they_ask() -> None:
     assert swarm.others("a", 9, 26.0) == []
 
 
-@pytest.mark.parametrize(("peers", "pieces", "step", "least"), [(8, 400, 0.02, 0.8), (16, 400, 0.02, 0.8)])
-def test_a_swarm_comes_near_the_bound(peers: int, pieces: int, step: float, least: float) -> None:
-    world = SwarmWorld(peers, pieces, step)
+FEW, MANY = [(8, 0.84), (16, 0.84)], [(100, 0.8), (1000, 0.72)]
+
+
+@pytest.mark.parametrize(("peers", "least"), [*FEW, *(pytest.param(*each, marks=pytest.mark.long) for each in MANY)])
+def test_a_swarm_comes_near_the_bound(peers: int, least: float) -> None:
+    pieces = 400
+    world = SwarmWorld(peers, pieces)
     took = world.run()
     said = f"1 to {peers}: {took:.2f} s, {world.bound() / took:.3f} of the bound; {world.doubled} pieces came in vain"
     print(said)

@@ -10,8 +10,8 @@ from protos.service import ServiceManager
 from pserver.http.probe import serves
 from pserver.http.server import HttpServer, Limits
 from pserver.model import Unavailable
-from pserver.network.membership_state import LocatorStatus, Reachable
-from pserver.wellbeing import Wellbeing, line
+from pserver.network.membership_actions import LocatorStatus, Reachable
+from pserver.running.wellbeing import Wellbeing, line
 
 
 class Ear(ServiceManager):

@@ -27,7 +27,6 @@ from pserver.model import (
     FileEntry,
     FileGroup,
     Holder,
-    ItemView,
     LookupAnswer,
     LookupRequest,
     NotFound,
@@ -35,14 +34,11 @@ from pserver.model import (
     OfferView,
     Peer,
     PeerInfo,
-    ShareView,
-    SourceView,
-    TargetView,
-    TransferView,
 )
 from pserver.people import Dropped
 from pserver.pieces import SmallFile, Want
 from pserver.remote.swarm_messages import SwarmNews
+from pserver.views import ItemView, ShareView, SourceView, TargetView, TransferView
 from tests.pserver.fake_people import People
 
 NOW = 1_800_000_000.0

@@ -14,10 +14,11 @@ from prometheus_client.registry import Collector
 
 from protos.scrape import Scrape
 from pserver.api.traffic import Traffic
+from pserver.disk.share import free_bytes
 from pserver.exchange.transfer import STATES
 from pserver.http.server import HttpServer
 from pserver.model import PServerError
-from pserver.node import Parts, free_bytes
+from pserver.node import Parts
 
 KINDS = ("download", "incoming", "upload")
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from pserver.http.server import HttpServer, Limits
-from pserver.outward import find_outward_address
-from pserver.settings import Settings, is_loopback
+from pserver.running.outward import find_outward_address
+from pserver.setting_values import is_loopback
+from pserver.settings import Settings
 
 CLIENT_BODY_BYTES = (8 << 20) + (64 << 10)  # a tus PATCH of 8 MiB
 CLIENT_THREADS = 4

@@ -16,10 +16,11 @@ from pserver import __version__
 from pserver.disk.digesting import Digesting
 from pserver.disk.folder import Folder
 from pserver.disk.scan import Scanner
-from pserver.disk.share import Share
+from pserver.disk.share import Share, free_bytes
 from pserver.exchange.download import Downloads
 from pserver.exchange.engine import Limits as DownloadLimits
 from pserver.exchange.grants import OfferGrants, UploadGrants
+from pserver.exchange.incoming import Incoming
 from pserver.exchange.links import Links
 from pserver.exchange.offers import Offers
 from pserver.exchange.placements import Placements, PlacingPeople
@@ -27,7 +28,6 @@ from pserver.exchange.quota import Quota
 from pserver.exchange.resolve import Resolver
 from pserver.exchange.transfers import Transfers
 from pserver.exchange.upload import Uploads
-from pserver.here import Here
 from pserver.identity import ACCOUNTS_ON_FILE, Identity, StateFolder
 from pserver.model import PeerInfo
 from pserver.network.accounts import Accounts, AccountsSaid
@@ -36,11 +36,13 @@ from pserver.network.lookup import Lookup
 from pserver.network.membership import Membership, Self
 from pserver.network.neighbours import Neighbours
 from pserver.network.orders import Orders
-from pserver.node import Incoming, Node, Parts, Placement, free_bytes
+from pserver.network.targets import Targets
+from pserver.node import Node, Parts
 from pserver.remote.account_client import AccountClient
 from pserver.remote.locator_client import LocatorClient
 from pserver.remote.locator_tls import credentials
 from pserver.remote.peers import PeerClient
+from pserver.running.here import Here
 from pserver.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -168,10 +170,10 @@ def begin_exchange(ground: Ground, network: Network, closers: Closers) -> Exchan
     downloads = Downloads(ground.folder, share, ground.transfers, *ways, limits=limits, own=own, quota=ground.quota)
     closers.closing(downloads, Downloads.stop)
     own_id = own().peer_id
-    placement = Placement(own_id, network.locators)
+    targets = Targets(own_id, network.locators)
     said = network.accounts_said
     asked = UploadGrants(network.accounts, said.wanted, time.monotonic)
-    uploads = Uploads(ground.transfers, network.peers, placement, lambda: own().url, grants=asked)
+    uploads = Uploads(ground.transfers, network.peers, targets, lambda: own().url, grants=asked)
     closers.closing(uploads, Uploads.stop)
     digesting = closers.closing(Digesting(share, ground.state.path / "digests"), Digesting.stop)
     placements = Placements(ground.transfers.database, share, share.remove_indexed, downloads.cancel)

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pserver.settings import host_and_port
+from pserver.setting_values import host_and_port
 
 _BRIDGES = re.compile(r"(docker|virbr|lxcbr|lxdbr|incusbr|podman|vboxnet|vmnet)\d.*|br-[0-9a-f]{12}|cni.*|flannel.*")
 _WORLD = ("192.0.2.1", "2001:db8::1")  # addresses that nobody has (RFC 5737, RFC 3849): only the way there counts

@@ -11,11 +11,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pserver.disk.scan import ScanStatus
+from pserver.disk.share import free_bytes
 from pserver.findings import FAIL, OK, WARN, Finding
 from pserver.model import Peer
 from pserver.network.accounts import AccountsSaid
-from pserver.network.membership_state import LocatorStatus, Reachable
-from pserver.node import Parts, free_bytes
+from pserver.network.membership_actions import LocatorStatus, Reachable
+from pserver.node import Parts
 from pserver.remote.locator_client import CLOCKS_APART_SECONDS, LocatorClient
 from pserver.settings import Settings
 from pserver.sizes import human_size
@@ -83,7 +84,8 @@ def of_locators(statuses: Sequence[LocatorStatus]) -> Iterator[Finding]:
         elif one.state == "trying":
             yield Finding("locator", WARN, f"{one.address}: not asked yet", "" if member else "ask again in a moment")
         else:
-            detail = f"{one.address}: {one.why or one.state}"
+            why = (one.why or one.state).replace(f"the locator at {one.address} ", "")
+            detail = f"{one.address}: {why}"
             yield Finding("locator", WARN if member else FAIL, detail, _how_to_be_a_member(one))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from protos.service import ServiceManager
 from pserver.http.probe import serves
 from pserver.model import PServerError
-from pserver.network.membership_state import LocatorStatus, Reachable
+from pserver.network.membership_actions import LocatorStatus, Reachable
 
 PROBE_SECONDS = 4.0
 STOP_SECONDS = 30.0  # the listeners' time for requests in flight, and that of the transfers

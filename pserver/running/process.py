@@ -16,10 +16,12 @@ from pserver.api.peer_api import peer_app
 from pserver.api.traffic import traffic_of
 from pserver.api.tus import TusUploads
 from pserver.api.web import About
-from pserver.client_access import leave_access
-from pserver.doctor import Doctor
-from pserver.here import Here, Lookout
-from pserver.listening import (
+from pserver.model import Peer, PServerError
+from pserver.network.membership import Membership
+from pserver.running.client_access import leave_access
+from pserver.running.doctor import Doctor
+from pserver.running.here import Here, Lookout
+from pserver.running.listening import (
     Listener,
     advertised_url,
     client_hosts,
@@ -28,11 +30,18 @@ from pserver.listening import (
     outward_url,
     peer_listener,
 )
-from pserver.model import Peer, PServerError
-from pserver.network.membership import Membership
+from pserver.running.wellbeing import Wellbeing, line
+from pserver.running.wiring import (
+    Closers,
+    Exchange,
+    Ground,
+    Network,
+    begin_exchange,
+    join_network,
+    lay_ground,
+    make_node,
+)
 from pserver.settings import Settings
-from pserver.wellbeing import Wellbeing, line
-from pserver.wiring import Closers, Exchange, Ground, Network, begin_exchange, join_network, lay_ground, make_node
 
 REPLACED = 3  # an exit status of its own: to start again would only take the place back, and so on for ever
 SWEEP_SECONDS = 2.0  # how much of a stalled tus upload a crash may cost
@@ -150,7 +159,7 @@ class Process:
         where = self._settings.metrics_listen
         if where is None:
             return
-        from pserver.metrics import Api, Watched, show_metrics  # most run without
+        from pserver.running.metrics import Api, Watched, show_metrics  # most run without
 
         listeners = {"peer": self._peer_api, "client": self._client_api}
         apis = [Api(name, one.server, traffic_of(one.late.app)) for name, one in listeners.items()]
