@@ -33,6 +33,15 @@ def of_file(db: sqlite3.Connection, file_id: bytes) -> list[Placed]:
     return [Placed(user, name, transfer_id, bool(landed)) for user, name, transfer_id, landed in rows]
 
 
+def is_landing(db: sqlite3.Connection, file_id: bytes, inode: int) -> bool:
+    """Whether the file with this inode has just been brought by an incoming transfer that has not ended yet."""
+    landing = (
+        "SELECT 1 FROM items JOIN recorded USING (transfer_id, number) JOIN transfers ON transfers.id = transfer_id"
+        " WHERE items.file_id = ? AND inode = ? AND items.state = 'placing' AND kind = 'incoming'"
+    )
+    return db.execute(landing, (file_id, inode)).fetchone() is not None
+
+
 def note(db: sqlite3.Connection, file_id: bytes, placed: Placed) -> None:
     """Note it; what the same user had placed under that id is this from now on."""
     db.execute("INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?)", (file_id, *placed))

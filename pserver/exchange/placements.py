@@ -63,7 +63,8 @@ class Placements:
                 return None
             with self._database.writing() as db:
                 known = placed_rows.of_file(db, file_id)
-                if not any(one.landed and one.name == held.name for one in known):
+                ours = not any(one.landed and one.name == held.name for one in known)
+                if ours and not placed_rows.is_landing(db, file_id, held.inode):
                     placed_rows.note(db, file_id, Placed(HOST, held.name, "", True))
                 placed_rows.note(db, file_id, Placed(grant.user, held.name, "", True))
         return held

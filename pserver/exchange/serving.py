@@ -22,8 +22,9 @@ from pserver.remote.swarm_messages import MOST_OTHERS, SwarmNews
 
 _MOST_SWARMS = 256
 # Pieces of one file at once. More would all arrive too slowly to be passed on; and as no asker has more requests in
-# flight than that in a crowd, whoever is refused finds another that has less to do.
-_MOST_SENT = 12
+# flight than that in a crowd, whoever is refused finds another that has less to do. Fewer would be worse where few peers
+# fetch the file: with two requests each of seven others nobody is refused, for there is nobody else to ask.
+_MOST_SENT = 14
 OnAsker = Callable[[str, int], None]  # a peer id, and the mask of the pieces that this peer has
 
 

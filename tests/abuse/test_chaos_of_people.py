@@ -198,8 +198,10 @@ def assert_all_is_well(town: Town, house: Household) -> None:
     for path in peer.share.glob("[!.]*"):
         plain = path.name.replace(" (2)", "").replace(" (3)", "")
         assert hashlib.sha256(path.read_bytes()).hexdigest() == originals[plain], path.name
-        placed_by = {user for file_id, user, _ in known if file_id == shared[path.name]}
-        assert plain in house.originals or plain in house.downloads or placed_by, f"nobody's: {path.name}"
+        if plain not in house.originals and plain not in house.downloads:
+            placed_by = {user for file_id, user, _ in known if file_id == shared[path.name]}
+            assert placed_by, f"nobody's: {path.name}"
+            assert "" not in placed_by, f"was taken for the host's: {path.name}"
     nobody_can_drop = {(file_id, user, own_id) for file_id, user, _ in known if user} - town.placements()
     assert not nobody_can_drop
     assert all(landed for _, _, landed in known)

@@ -118,7 +118,7 @@ class SwarmWorld:
         for ask in _plan(one).decide(self.now, 32).asks:
             server = self.members[ask.source]
             server.asked += 1
-            server.swarm.met(one.name, one.peer, one.has, self.now)
+            server.swarm.met(one.name, None, one.has, self.now)  # an address is told with news only
             if server.plan is not None and server.plan.knows(one.name):
                 server.plan.learnt(one.name, one.has)
             self._answer(ask, server, one, self.now - ago + ANSWER_SECONDS)

@@ -317,6 +317,22 @@ def test_what_lands_in_the_instant_of_the_order_goes_with_the_next(host: Host, s
     assert host.lab.names() == []
 
 
+def test_what_another_places_in_the_instant_in_which_it_lands_is_not_the_hosts(host: Host, source: FakeSource) -> None:
+    end, taken = host.lab.transfers.end_item, []
+
+    def ending(*rest: Any) -> None:
+        taken.append(host.take(source, host.grant("bob", by="0c" * 32), "0c" * 32).state)
+        end(*rest)
+
+    host.lab.transfers.end_item = ending  # type: ignore[assignment,method-assign]  # as above
+    host.place(source, "ann")
+    assert taken == ["done"]
+    host.drop("ann")
+    assert host.lab.names() == ["docs/a.txt"]
+    host.drop("bob")
+    assert host.lab.names() == []
+
+
 def test_what_has_landed_before_its_transfer_could_be_ended_goes(host: Host) -> None:
     hold, cancel = threading.Event(), host.lab.downloads.cancel
 

@@ -63,7 +63,7 @@ def test_askers_are_told_of_each_other_while_they_ask() -> None:
     assert swarm.others("a", 9, 26.0) == []
 
 
-FEW, MANY = [(8, 0.84), (16, 0.84)], [(100, 0.8), (1000, 0.72)]
+FEW, MANY = [(8, 0.84), (16, 0.84)], [(100, 0.8), (1000, 0.7)]
 
 
 @pytest.mark.parametrize(("peers", "least"), [*FEW, *(pytest.param(*each, marks=pytest.mark.long) for each in MANY)])
