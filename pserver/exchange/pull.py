@@ -25,7 +25,7 @@ from pserver.remote.peer_http import LacksPiece, PeerDead, PeerLied
 from pserver.remote.reading import Interrupt, RangeReader
 from pserver.views import SourceView
 
-_MOST_PEERS = 64  # that are heard of from other peers
+_MOST_PEERS = 128  # that are heard of from other peers
 Record = Callable[[bytes, int], None]  # a packed bitfield, and how many bytes that is
 
 

@@ -21,10 +21,6 @@ from pserver.pieces import Want
 from pserver.remote.swarm_messages import MOST_OTHERS, SwarmNews
 
 _MOST_SWARMS = 256
-# Pieces of one file at once. More would all arrive too slowly to be passed on; and as no asker has more requests in
-# flight than that in a crowd, whoever is refused finds another that has less to do. Fewer would be worse where few peers
-# fetch the file: with two requests each of seven others nobody is refused, for there is nobody else to ask.
-_MOST_SENT = 14
 OnAsker = Callable[[str, int], None]  # a peer id, and the mask of the pieces that this peer has
 
 
@@ -134,9 +130,9 @@ class Serving:
         """
         choices, has = _masks(want, count)
         with self._lock:
-            if self._sent.get(file_id, 0) >= _MOST_SENT:
-                raise Unavailable("so many are being sent pieces of this file that one more has to wait")
             swarm = self._swarm(file_id)
+            if self._sent.get(file_id, 0) >= swarm.most_at_once:
+                raise Unavailable("so many are being sent pieces of this file that one more has to wait")
             swarm.met(asker, None, has, self._clock())
             pieces = swarm.give(choices, None if here is None else to_mask(here, count), want.most)
         self._tell(file_id, asker, has)

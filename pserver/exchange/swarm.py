@@ -13,6 +13,9 @@ from pserver.model import Peer
 
 _MEMORY_SECONDS = 15.0  # who has not asked for so long is told of no more
 _MOST_ASKERS = 4096
+_FEW_ASKERS = 16
+_MOST_AT_ONCE = 32  # pieces of the file; more would all arrive too slowly to be passed on
+_MOST_IN_CROWD = 12  # as many as each asker has requests in flight: that evens out what each peer has to send
 
 
 @dataclass(slots=True)
@@ -64,6 +67,11 @@ class Swarm:
                 return
         self._given.append(bit)
 
+    @property
+    def most_at_once(self) -> int:
+        """How many pieces to send at once. Of many askers whoever is refused finds a peer that has less to do."""
+        return _MOST_AT_ONCE if len(self._askers) <= _FEW_ASKERS else _MOST_IN_CROWD
+
     def met(self, peer_id: str, peer: Peer | None, has: int | None, now: float) -> None:
         """That peer asked, and told where it is and which pieces it has (None: it did not say)."""
         self.last = now
@@ -78,12 +86,11 @@ class Swarm:
         known.has = known.has if has is None else has
 
     def others(self, peer_id: str, most: int, now: float) -> list[tuple[Peer, int]]:
-        """At most so many others that asked lately, chosen at random, and the pieces that each has."""
+        """At most so many others, and the pieces that each has: those that asked last, of which that is freshest."""
         self._drop_old(now)
-        found = [
-            (asker.peer, asker.has) for one, asker in self._askers.items() if one != peer_id and asker.peer is not None
-        ]
-        return found if len(found) <= most else self._chance.sample(found, most)
+        found = [asker for one, asker in self._askers.items() if one != peer_id and asker.peer is not None]
+        found.sort(key=lambda asker: asker.seen, reverse=True)
+        return [(asker.peer, asker.has) for asker in found[:most] if asker.peer is not None]
 
     def _drop_old(self, now: float) -> None:
         oldest = now - _MEMORY_SECONDS

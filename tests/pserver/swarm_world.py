@@ -12,7 +12,6 @@ from pserver.exchange.asks import Ask, PlanLimits
 from pserver.exchange.news import _CROWD_SECONDS, _HUNGRY_SECONDS
 from pserver.exchange.plan import Plan
 from pserver.exchange.pull import _MOST_PEERS
-from pserver.exchange.serving import _MOST_SENT
 from pserver.exchange.sources import Failure
 from pserver.exchange.swarm import Swarm
 from pserver.model import Peer
@@ -124,7 +123,7 @@ class SwarmWorld:
             self._answer(ask, server, one, self.now - ago + ANSWER_SECONDS)
 
     def _answer(self, ask: Ask, server: Member, one: Member, when: float) -> None:
-        busy = server.serving >= _MOST_SENT
+        busy = server.serving >= server.swarm.most_at_once
         run = None if busy else server.swarm.give(ask.choices or 1 << ask.first, server.has, ask.most)
         if run is None:
             self.refused += 1

@@ -1,12 +1,13 @@
 """How many pieces of one file a peer sends at once."""
 
+import contextlib
 import io
 
 import pytest
 
 from pserver.exchange.asks import PlanLimits
 from pserver.exchange.proofs import Proofs
-from pserver.exchange.serving import _MOST_SENT, Sent, Serving
+from pserver.exchange.serving import Sent, Serving
 from pserver.model import Unavailable
 from pserver.pieces import Want
 
@@ -30,9 +31,20 @@ def send(one: Serving, asker: str) -> Sent:
     return one.sending(FILE, Nothing())
 
 
+def most_sent(one: Serving, askers: int) -> list[Sent]:
+    """What is being sent to so many askers, that ask in turn until one is refused."""
+    sent: list[Sent] = []
+    for number in range(askers):
+        one.give(FILE, PIECES, None, EVERYTHING, f"asker {number}")  # and leave
+    with contextlib.suppress(Unavailable):
+        for turn in range(PIECES):
+            sent.append(send(one, f"asker {turn % askers}"))
+    return sent
+
+
 def test_whoever_comes_when_enough_are_being_sent_is_told_to_ask_another() -> None:
     one = serving()
-    sent = [send(one, f"asker {number}") for number in range(_MOST_SENT)]
+    sent = most_sent(one, 100)
     with pytest.raises(Unavailable, match="has to wait"):
         send(one, "late")
     assert one.give(b"g" * 32, PIECES, None, EVERYTHING, "late") is not None, "of another file it is not too many"
@@ -40,5 +52,6 @@ def test_whoever_comes_when_enough_are_being_sent_is_told_to_ask_another() -> No
     send(one, "late")
 
 
-def test_in_a_crowd_no_asker_has_more_requests_in_flight_than_a_peer_sends_at_once() -> None:
-    assert PlanLimits().sources <= _MOST_SENT
+def test_in_a_crowd_a_peer_sends_as_much_at_once_as_each_asks_for_and_to_few_askers_more() -> None:
+    assert len(most_sent(serving(), 100)) == PlanLimits().sources
+    assert len(most_sent(serving(), 8)) > 2 * PlanLimits().sources
