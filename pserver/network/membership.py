@@ -286,6 +286,9 @@ class Membership:
             self._wake.clear()
             try:
                 until = self.tick(self._clock())
+            except PServerError as error:  # of the own index: no descriptor left, a disk that fails
+                _log.warning("membership goes on in a moment: %s", error)
+                until = self._clock() + _AFTER_A_BUG_SECONDS
             except Exception:
                 _log.exception("membership goes on after an unexpected failure")
                 until = self._clock() + _AFTER_A_BUG_SECONDS

@@ -24,6 +24,8 @@ from pserver.api.peer_api import SCOPES
 
 ACCESS = json.loads(os.environ["FUZZ_ACCESS"])
 _CHOICE = random.Random(ACCESS["seed"])
+# What these say of a message is for the HTTP server alone, which refuses it in plain text before there is a route.
+FRAMING = {"content-length", "transfer-encoding", "connection", "host", "expect", "upgrade", "te", "trailer"}
 # As Flask names them: the part of an endpoint behind "peer." is what its operation is about.
 _SCOPE_OF = [
     (re.compile(r"/peer/v1/ping$"), SCOPES["peer.ping"]),
@@ -54,7 +56,7 @@ def _bytes_of(context: Any, value: Any) -> bytes:  # Any: schemathesis's own typ
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Put in values that exist, then the token that fits; now and then leave what was made up."""
-    case.headers = dict(case.headers or {})
+    case.headers = {name: value for name, value in (case.headers or {}).items() if name.lower() not in FRAMING}
     for values in (case.path_parameters, case.query, case.body, case.headers):
         if isinstance(values, dict):
             _make_known(values, case.headers)
