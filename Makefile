@@ -43,7 +43,7 @@ down: $(VENV)/.runtime  ## stop that cluster and remove its files
 	$(BIN)/python -m demo.cluster down
 
 test: $(VENV)/.dev  ## the tests (TESTS=tests/pserver for some)
-	$(BIN)/python -m pytest $(TESTS) -n 4 -m "not long and not abuse"
+	$(BIN)/python -m pytest $(TESTS) -n 3 --dist worksteal -m "not long and not abuse"
 
 # By files, for the tests of one share machines or containers. (Groups of pytest-xdist 3.8 do nothing with pytest 9.2.)
 test-long: $(VENV)/.dev  ## the tests that take more than a minute together (CI runs them too)
