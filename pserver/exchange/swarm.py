@@ -5,6 +5,7 @@ a seed one after another, and a piece that has just come here goes on at once. C
 needs no knowledge that is fresh.
 """
 
+import heapq
 import random
 from dataclasses import dataclass
 
@@ -88,9 +89,9 @@ class Swarm:
     def others(self, peer_id: str, most: int, now: float) -> list[tuple[Peer, int]]:
         """At most so many others, and the pieces that each has: those that asked last, of which that is freshest."""
         self._drop_old(now)
-        found = [asker for one, asker in self._askers.items() if one != peer_id and asker.peer is not None]
-        found.sort(key=lambda asker: asker.seen, reverse=True)
-        return [(asker.peer, asker.has) for asker in found[:most] if asker.peer is not None]
+        found = (asker for one, asker in self._askers.items() if one != peer_id and asker.peer is not None)
+        latest = heapq.nlargest(most, found, key=lambda asker: asker.seen)
+        return [(asker.peer, asker.has) for asker in latest if asker.peer is not None]
 
     def _drop_old(self, now: float) -> None:
         oldest = now - _MEMORY_SECONDS
