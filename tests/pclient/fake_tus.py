@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import socket
+from abc import abstractmethod
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -62,8 +63,9 @@ class TusHandler(BaseHTTPRequestHandler):
         if not public and self.headers.get("Authorization") != f"Bearer {self.fake.token}":
             raise Problem(401, "refused", "the token is not this PServer's")
 
+    @abstractmethod
     def route(self, path: str) -> None:
-        raise NotImplementedError
+        """Answer what is asked of that path."""
 
     def tus(self, number: str) -> None:
         if self.headers.get("Tus-Resumable") != "1.0.0":
