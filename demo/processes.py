@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,19 +37,25 @@ def wait_for(what: str, condition: Callable[[], _T | None], seconds: float = 20.
         time.sleep(0.02)
 
 
-def free_port() -> int:
-    """A free loopback port, below those that Linux gives to outgoing connections.
+def free_port(owner: object) -> int:
+    """A free loopback port, nobody else's for as long as `owner` lives, below those of outgoing connections.
 
     One of these would be gone when a server that was killed starts again, as soon as any process has connected from it.
+    It is held by a UDP socket of the same number, which is in no TCP server's way and which the kernel gives to one
+    process alone: many tests run at once, each with servers that have not begun to listen, or are down for a moment.
     """
     while True:
         port = random.randrange(20_000, 32_768)
+        held = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe:
             try:
+                held.bind(("127.0.0.1", port))
                 probe.bind(("127.0.0.1", port))
             except OSError:
+                held.close()
                 continue
-            return port
+        weakref.finalize(owner, held.close)
+        return port
 
 
 @dataclass
@@ -129,7 +136,7 @@ class Locator(Server):
 
     def __init__(self, folder: Path, **settings: str) -> None:
         base = {
-            "LOCATOR_LISTEN": f"127.0.0.1:{free_port()}",
+            "LOCATOR_LISTEN": f"127.0.0.1:{free_port(self)}",
             "LOCATOR_STORE": f"sqlite:///{folder / 'locator.sqlite'}",
             "LOCATOR_STATE_DIR": str(folder),
             "LOCATOR_LOG_FORMAT": "text",
@@ -169,8 +176,8 @@ class Peer(Server):
     def __init__(self, folder: Path, name: str, locators: str, **settings: str) -> None:
         base = {
             "PSERVER_NAME": name,
-            "PSERVER_LISTEN": f"127.0.0.1:{free_port()}",
-            "PSERVER_CLIENT_LISTEN": f"127.0.0.1:{free_port()}",
+            "PSERVER_LISTEN": f"127.0.0.1:{free_port(self)}",
+            "PSERVER_CLIENT_LISTEN": f"127.0.0.1:{free_port(self)}",
             "PSERVER_LOCATORS": locators,
             "PSERVER_SHARE_DIR": str(folder / "share"),
             "PSERVER_STATE_DIR": str(folder / "state"),

@@ -59,7 +59,7 @@ class Fronted:
     def __init__(self, world: World, folder: Path) -> None:
         self.world = world
         self.ca = str(folder / "ca.pem")
-        self.port = free_port()
+        self.port = free_port(self)
         world.locator.settings["LOCATOR_CA_FILE"] = self.ca
         world.locator.start()
         self.url = f"https://{HOST}:{self.port}"
