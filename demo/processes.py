@@ -41,15 +41,15 @@ def free_port(owner: object) -> int:
     """A free loopback port, nobody else's for as long as `owner` lives, below those of outgoing connections.
 
     One of these would be gone when a server that was killed starts again, as soon as any process has connected from it.
-    It is held by a UDP socket of the same number, which is in no TCP server's way and which the kernel gives to one
+    It is held by an abstract Unix socket of its number, which is in no server's way and which the kernel gives to one
     process alone: many tests run at once, each with servers that have not begun to listen, or are down for a moment.
     """
     while True:
         port = random.randrange(20_000, 32_768)
-        held = socket.socket(type=socket.SOCK_DGRAM)
+        held = socket.socket(socket.AF_UNIX)
         with socket.socket() as probe:
             try:
-                held.bind(("127.0.0.1", port))
+                held.bind(f"\0p2p-suite-port-{port}")
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 held.close()
