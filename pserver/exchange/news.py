@@ -5,8 +5,9 @@ then, of one source after another: soon and often while there is a crowd, oftene
 and ever less often where there is none.
 """
 
+import functools
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from pserver.exchange.asks import Ask
 from pserver.exchange.bitfield import first_of, from_mask, pack, run_mask, to_mask
@@ -23,7 +24,7 @@ _LEAST_PIECES = 32  # of a file with fewer nothing is asked before that time: it
 _CROWD_SECONDS = 0.4
 _HUNGRY_SECONDS = 0.15  # in a crowd, of one that does not know enough whom to ask
 _LONGEST_SECONDS = 5.0
-_PROVING_SECONDS = 1.0
+Found = Callable[[Peer, int], None]  # a peer that fetches the file too, and its pieces (a mask)
 
 
 class News:
@@ -54,32 +55,30 @@ class News:
         self._asking, self.due_at = True, now + _LONGEST_SECONDS
         return self._chance.choice(usable).key
 
-    def ask(self, source: Peer, known: Collection[str]) -> list[tuple[Peer, int]]:
+    def ask(self, source: Peer, known: Collection[str], found: Found) -> tuple[list[tuple[Peer, int]], bool]:
         """Who else fetches the file from that source, and their pieces (masks); and those of the source itself.
 
-        Peers that are not `known` (their ids) are left out as long as the address told for them is not proved.
+        Of peers that are not `known` (their ids) `found` is told later, in another thread, once the address told for
+        them is proved. True: there will be more to hear soon.
         """
         engine = self._engine
         assert engine.own is not None
-        own = engine.own()
-        heard: list[tuple[Peer, int]] = []
+        own, heard, later = engine.own(), list[tuple[Peer, int]](), False
         try:
             news = engine.peers.swarm(source, self._file_id, own, pack(self._partial.flags))
             heard.append((source, (1 << self._count) - 1 if news.has is None else to_mask(news.has, self._count)))
-            now = engine.clock()
-            for peer, has in news.others:
+            now, later = engine.clock(), news.more
+            for peer, packed in news.others:
                 if peer.peer_id == own.peer_id or engine.bans.banned(peer.peer_id, now):
                     continue
-                if peer.peer_id in known or self._is_there(peer, now):
-                    heard.append((peer, to_mask(has, self._count)))
+                has = to_mask(packed, self._count)
+                if peer.peer_id in known or engine.proofs.proved(peer):
+                    heard.append((peer, has))
+                else:
+                    later |= engine.proofs.look_into(peer, functools.partial(found, peer, has))
         except (PServerError, ValueError):
             pass  # it is asked for pieces all the same, and judged by these
-        return heard
-
-    def _is_there(self, peer: Peer, began: float) -> bool:
-        """Whether it answers where it is said to be. What takes too long is left for the next news."""
-        late = self._engine.clock() - began > _PROVING_SECONDS
-        return self._engine.proofs.proved(peer) if late else self._engine.proofs.prove(peer)
+        return heard, later
 
     def heard(self, now: float, *, crowded: bool, hungry: bool) -> None:
         """The answer came. `crowded`: others fetch the file too. `hungry`: too few requests are in flight."""

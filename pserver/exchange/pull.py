@@ -25,7 +25,7 @@ from pserver.remote.peer_http import LacksPiece, PeerDead, PeerLied
 from pserver.remote.reading import Interrupt, RangeReader
 from pserver.views import SourceView
 
-_MOST_PEERS = 128  # that are heard of from other peers
+_MOST_PEERS = 256  # that are heard of from other peers
 Record = Callable[[bytes, int], None]  # a packed bitfield, and how many bytes that is
 
 
@@ -163,18 +163,30 @@ class Pull:
         """Ask that source who else fetches the file."""
         with self._changed:
             known = frozenset(self._peers)
-        heard = self._news.ask(source, known)
+        heard, later = self._news.ask(source, known, self._found)
         with self._changed:
             for peer, has in heard:
-                if peer.peer_id in self._peers or len(self._peers) < _MOST_PEERS:
-                    # Also one that was gone: it may have begun only now.
-                    mask = all_or(has, self._manifest.piece_count)
-                    self._peers.setdefault(peer.peer_id, peer)
-                    self._plan.add_source(peer.peer_id, peer.name, mask, self._engine.clock())
-            self._plan.heard_news()
+                self._add_other(peer, has)
+            if not later:
+                self._plan.heard_news()
             crowded, hungry = self._plan.crowded, self._plan.hungry
-        self._news.heard(self._engine.clock(), crowded=crowded, hungry=hungry)
+        self._news.heard(self._engine.clock(), crowded=crowded or later, hungry=hungry)
         self._pump(self._engine.clock())
+
+    def _found(self, peer: Peer, has: int) -> None:
+        """That peer fetches the file too, and is where it is said to be."""
+        with self._changed:
+            if peer.peer_id in self._peers:
+                return  # and more is known of it by now
+            self._add_other(peer, has)
+        self._pump(self._engine.clock())
+
+    def _add_other(self, peer: Peer, has: int) -> None:
+        if peer.peer_id in self._peers or len(self._peers) < _MOST_PEERS:
+            # Also one that was gone: it may have begun only now.
+            mask = all_or(has, self._manifest.piece_count)
+            self._peers.setdefault(peer.peer_id, peer)
+            self._plan.add_source(peer.peer_id, peer.name, mask, self._engine.clock())
 
     def _ask_bitfield(self, peer: Peer) -> bytearray | None:
         _, packed = self._engine.peers.manifest(peer, self._file_id, self._manifest.size)

@@ -151,13 +151,17 @@ class Serving:
         """
         mask, proved = _mask("bitfield", has, count), self._proofs.proved(asker)
         if not proved:
-            self._proofs.look_into(asker)
+            self._proofs.look_into(asker, lambda: self._is_at(file_id, asker))
         with self._lock:
             swarm, now = self._swarm(file_id), self._clock()
             swarm.met(asker.peer_id, asker if proved else None, mask, now)
-            others = swarm.others(asker.peer_id, MOST_OTHERS, now)
+            others, more = swarm.others(asker.peer_id, MOST_OTHERS, now), swarm.more(asker.peer_id, now)
         self._tell(file_id, asker.peer_id, mask)
-        return SwarmNews(here, [(peer, from_mask(each, count)) for peer, each in others])
+        return SwarmNews(here, [(peer, from_mask(each, count)) for peer, each in others], more)
+
+    def _is_at(self, file_id: bytes, asker: Peer) -> None:
+        with self._lock:
+            self._swarm(file_id).met(asker.peer_id, asker, None, self._clock())
 
     def _tell(self, file_id: bytes, peer_id: str, has: int | None) -> None:
         """Tell our own download of the file what an asker has."""

@@ -101,8 +101,11 @@ class Transfers:
 
     def in_states(self, states: Iterable[str]) -> list[Transfer]:
         """Those in one of the states, oldest first."""
-        wanted = set(states)
-        return [transfer for transfer in reversed(self.all()) if transfer.state in wanted]
+        wanted = tuple(states)
+        with self._database.reading() as db:
+            where = f"state IN ({', '.join('?' * len(wanted))}) ORDER BY created, id DESC"
+            rows = db.execute(f"SELECT {_TRANSFER} FROM transfers WHERE {where}", wanted).fetchall()
+        return [_transfer(row) for row in rows]
 
     def counts(self) -> dict[str, int]:
         """How many are in each state that any is in."""

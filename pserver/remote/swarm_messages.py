@@ -18,10 +18,14 @@ _RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/[0-9]{1,15}\Z")
 
 @dataclass(frozen=True, slots=True)
 class SwarmNews:
-    """What a peer told: the pieces (packed) that it has, None: all; who fetches the file from it, and their pieces."""
+    """What a peer told: the pieces (packed) that it has, None: all; who fetches the file from it, and their pieces.
+
+    `more`: others do too, and will be told of once their addresses are proved.
+    """
 
     has: bytes | None
     others: list[tuple[Peer, bytes]]
+    more: bool = False
 
 
 def want_headers(want: Want) -> dict[str, str]:
@@ -61,6 +65,7 @@ def news_to_json(news: SwarmNews) -> dict[str, object]:
             }
             for peer, has in news.others
         ],
+        "more": news.more,
     }
 
 
@@ -68,7 +73,7 @@ def news_from_json(said: object) -> SwarmNews:
     """The news that came. InvalidRequest."""
     fields = Fields(said, "")
     has = _bitfield(fields) if fields.has("bitfield") else None
-    return SwarmNews(has, fields.listing("peers", MOST_OTHERS, _other))
+    return SwarmNews(has, fields.listing("peers", MOST_OTHERS, _other), fields.flag("more", False))
 
 
 def _other(value: object, where: str) -> tuple[Peer, bytes]:
