@@ -98,7 +98,7 @@ class PeerVerbs(Protocol):
         """Open what this peer holds of that file. NotFound; Conflict "changed" if it is not what was indexed."""
 
     def open_piece(self, file_id: bytes, want: Want, asker: str) -> tuple[OpenedFile, range | None]:
-        """Open that file, and choose of the wanted pieces those that were given out least; None: it has none of them.
+        """Open that file, and choose of the wanted pieces what is rare and was given out least; None: none is here.
 
         NotFound, Conflict "changed", InvalidRequest; Unavailable if too many are being sent pieces of it.
         """

@@ -7,7 +7,7 @@ The rules
   * A source's first request is for one piece; later ones grow with its rate, and shrink towards the end of the file
     so that all sources end together.
   * In a crowd (some source is still downloading the file itself), and of a source that has sent nothing yet, few pieces
-    are asked for, and which is for the source to choose: only it knows what it gave out least (see crowd.py).
+    are asked for, and which is for the source to choose: only it knows what is rare among its askers (see crowd.py).
   * Until it has been heard whether there is a crowd, it is taken for one: long runs would bring the same first pieces
     to all that begin together. Long runs that are under way when it turns out to be one are shortened.
   * When nothing is left to ask for, an idle source takes work from the request that will take longest: pieces

@@ -31,6 +31,7 @@ LOG = logging.getLogger("pserver.http.server")
 
 ACCEPTS_PER_TURN = 64
 SOON_SENT_BYTES = 64 * 1024  # what is left of an answer that need not wait for its turn
+UNSENT_BYTES = 64 * 1024  # when the kernel holds less than that of an answer, it is given more
 TOO_MANY = 429, "Too Many Requests"
 FULL = 503, "Service Unavailable"
 # How long not to try to accept after the system refused a descriptor or memory for it.
@@ -156,6 +157,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
             self.set_socket_options(sock)
             # Left out of line, one urgent byte makes poll() return for ever (POLLPRI).
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+            # What waits in the kernel cannot give way to what is asked later, nor is it known to be still unsent.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
             Channel(self, sock, addr, self.adj, self._map)
         except OSError:
             sock.close()  # the client left already

@@ -8,7 +8,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 from pserver.http.channel import Channel
 from pserver.http.limits import Limits
-from pserver.http.listener import Listener, listen
+from pserver.http.listener import UNSENT_BYTES, Listener, listen
 
 TURN = 256 * 1024
 
@@ -79,3 +79,11 @@ def test_who_closed_in_the_same_round_is_left_alone(listener: Listener, sockets:
     closing.handle_write = lambda: setattr(other, "socket", None)  # type: ignore[method-assign]  # a fake's
     listener._round(0)
     assert turns == []
+
+
+def test_the_kernel_is_given_little_more_than_it_can_send(listener: Listener) -> None:
+    with socket.create_connection(("127.0.0.1", listener.effective_port)):
+        while not listener.active_channels:
+            listener._round(1)
+        (served,) = listener.active_channels.values()
+        assert served.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == UNSENT_BYTES
