@@ -24,6 +24,7 @@ _LEAST_PIECES = 32  # of a file with fewer nothing is asked before that time: it
 _CROWD_SECONDS = 0.4
 _HUNGRY_SECONDS = 0.15  # in a crowd, of one that does not know enough whom to ask
 _LONGEST_SECONDS = 5.0
+_PROMISED_SECONDS = 10.0  # for so long at most it waits for others that it was promised news of
 Found = Callable[[Peer, int], None]  # a peer that fetches the file too, and its pieces (a mask)
 
 
@@ -39,7 +40,8 @@ class News:
         self._wait = _FIRST_SECONDS
         self._asking = False
         self.at_once = engine.own is not None and self._count >= _LEAST_PIECES
-        self.due_at = engine.clock() + (0 if self.at_once else _FIRST_SECONDS)
+        self._began = engine.clock()
+        self.due_at = self._began + (0 if self.at_once else _FIRST_SECONDS)
 
     def due(self, sources: Iterable[Source], now: float) -> str | None:
         """The source (its key) to ask now, if it is time. One that is busy can tell all the same.
@@ -67,7 +69,8 @@ class News:
         try:
             news = engine.peers.swarm(source, self._file_id, own, pack(self._partial.flags))
             heard.append((source, (1 << self._count) - 1 if news.has is None else to_mask(news.has, self._count)))
-            now, later = engine.clock(), news.more
+            now = engine.clock()
+            later = news.more and now < self._began + _PROMISED_SECONDS
             for peer, packed in news.others:
                 if peer.peer_id == own.peer_id or engine.bans.banned(peer.peer_id, now):
                     continue

@@ -132,26 +132,40 @@ def test_a_ping_that_breaks_holds_nothing_up() -> None:
     assert lab.proves(BOB)
 
 
-def test_what_a_source_tells_of_others_is_used_only_where_they_are_proved() -> None:
-    lab, far = Lab(ANN), moved(BOB, "http://10.9.9.9:1")
-    known = Peer("cc" * 32, "known", "http://10.0.0.4:1")
-    news = SwarmNews(None, [(ANN, b"\x80"), (far, b"\x80"), (known, b"\x80")])
+def told(lab: Lab, *answers: SwarmNews) -> tuple[News, Peer]:
+    """The news of a download that gets these answers, one after another; and whom it may ask."""
+    said = list(answers)
     engine: Any = SimpleNamespace(
         clock=lambda: lab.now,
         own=lambda: Peer("dd" * 32, "own", "http://10.0.0.5:1"),
-        peers=SimpleNamespace(swarm=lambda *_: news),
+        peers=SimpleNamespace(swarm=lambda *_: said.pop(0)),
         bans=Bans(1.0),
         proofs=lab.proofs,
     )
     partial: Any = SimpleNamespace(manifest=SimpleNamespace(piece_count=8), flags=bytes(8))
-    source = Peer("ee" * 32, "source", "http://10.0.0.6:1")
+    return News(engine, b"f" * 32, partial), Peer("ee" * 32, "source", "http://10.0.0.6:1")
+
+
+def test_what_a_source_tells_of_others_is_used_only_where_they_are_proved() -> None:
+    lab, far = Lab(ANN), moved(BOB, "http://10.9.9.9:1")
+    known = Peer("cc" * 32, "known", "http://10.0.0.4:1")
+    answer = SwarmNews(None, [(ANN, b"\x80"), (far, b"\x80"), (known, b"\x80")])
+    news, source = told(lab, answer, answer)
     found: list[Peer] = []
 
     def ask() -> tuple[list[Peer], bool]:
-        heard, later = News(engine, b"f" * 32, partial).ask(source, {known.peer_id}, lambda peer, _: found.append(peer))
+        heard, later = news.ask(source, {known.peer_id}, lambda peer, _: found.append(peer))
         return [peer for peer, _ in heard], later
 
     assert ask() == ([source, known], True)
     lab.work()
     assert found == [ANN] and lab.asked == [ANN, far], "who is known already is not asked again"
     assert ask() == ([source, ANN, known], False)
+
+
+def test_a_promise_of_more_news_is_believed_for_a_while_only() -> None:
+    lab = Lab()
+    news, source = told(lab, *[SwarmNews(None, [], more=True)] * 2)
+    assert news.ask(source, (), lambda *_: None) == ([(source, 255)], True)
+    lab.now += 10
+    assert news.ask(source, (), lambda *_: None) == ([(source, 255)], False)
