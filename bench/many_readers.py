@@ -2,6 +2,7 @@
 
 `python -m bench.many_readers` prints the rows. The readers are connections of one curl on loopback, with a valid
 token, that throw the bytes away: what is measured is the serving side, and not how sixteen processes share the cores.
+Beside them an nginx that does nothing else is asked for a file of two bytes: what of the wait is the machine's.
 """
 
 import http.client
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,27 +28,33 @@ OF_ONE = 0.9
 TIMES_IDLE = 5.0
 IDLE_SECONDS = 3.0
 _PAUSE_SECONDS = 0.002
-_FILE = "large.bin"
+_FILE, _TINY = "large.bin", "tiny"
 
 
 def run(quick: bool = False) -> list[Row]:
     """One reader, sixteen readers, and an idle peer, in turn."""
-    others.need("curl")
+    others.need("curl", "nginx")
     size, runs = (QUICK_BYTES, QUICK_RUNS) if quick else (FULL_BYTES, RUNS)
     with memory_folder(size * 3 // 2) as folder, _Contest.in_folder(folder, size) as contest:
-        measured = in_turn(runs, {"idle": contest.idle, "one": contest.one, "sixteen": contest.sixteen})
-    return _rows(measured, contest.busy_ms, size)
+        turns = {"idle": contest.idle, "one": contest.one, "sixteen": contest.sixteen}
+        beside = {"nginx idle": contest.nginx_idle, "nginx beside": contest.nginx_beside}
+        measured = in_turn(runs, turns | beside)
+    return _rows(measured | {"busy": contest.busy_ms}, size)
 
 
 class _Contest:
     """A serving peer, its file, and a token to read it."""
 
-    def __init__(self, folder: Path, size: int, network: Network) -> None:
+    def __init__(self, folder: Path, size: int, network: Network, stack: ExitStack) -> None:
         self._folder, self._size = folder, size
         self.busy_ms: list[float] = []
         file = random_file(folder / "share" / _FILE, size)
+        (folder / "site").mkdir()
+        (folder / "site" / _TINY).write_text("ok")
+        nginx = stack.enter_context(others.nginx(folder / "site", folder / "nginx"))
         source = network.peer("source", share=file.parent)
         self._url = source.peer.addresses["peer"]
+        self._health_of = {"ours": (_host(self._url), "/healthz"), "nginx": (_host(nginx), f"/{_TINY}")}
         self._file_id = wait_until_found(source, _FILE, ["source"])
         self._peer_id = source.ask("GET", "/client/v1/status")["peer"]["peer_id"]
         self._issuer = Issuer(Ed25519PrivateKey.generate(), NETWORK_KEY.encode())
@@ -56,13 +63,20 @@ class _Contest:
     @contextmanager
     def in_folder(cls, folder: Path, size: int) -> Iterator["_Contest"]:
         """With the peer running."""
-        with Network(folder) as network:
-            yield cls(folder, size, network)
+        with Network(folder) as network, ExitStack() as stack:
+            yield cls(folder, size, network, stack)
 
     def idle(self) -> float:
         """The 99th percentile of /healthz in milliseconds while nothing else is asked."""
-        ends = time.monotonic() + IDLE_SECONDS
-        return self._health(lambda: time.monotonic() < ends)
+        return self._idle("ours")
+
+    def nginx_idle(self) -> float:
+        """The same of a small file from nginx."""
+        return self._idle("nginx")
+
+    def nginx_beside(self) -> float:
+        """The same while sixteen read from the peer."""
+        return self._beside("nginx")[1]
 
     def one(self) -> float:
         """GB/s of one reader."""
@@ -70,12 +84,21 @@ class _Contest:
 
     def sixteen(self) -> float:
         """GB/s of sixteen readers together; `busy_ms` gets the 99th percentile of /healthz meanwhile."""
+        rate, busy_ms = self._beside("ours")
+        self.busy_ms.append(busy_ms)
+        return rate
+
+    def _idle(self, whose: str) -> float:
+        ends = time.monotonic() + IDLE_SECONDS
+        return self._health(whose, lambda: time.monotonic() < ends)
+
+    def _beside(self, whose: str) -> tuple[float, float]:
         rates: list[float] = []
         thread = threading.Thread(target=lambda: rates.append(self._read(READERS, READERS)))
         thread.start()
-        self.busy_ms.append(self._health(thread.is_alive))
+        busy_ms = self._health(whose, thread.is_alive)
         thread.join()
-        return rates[0]
+        return rates[0], busy_ms
 
     def _read(self, at_once: int, times: int) -> float:
         url = f"{self._url}/peer/v1/files/{self._file_id}"
@@ -83,13 +106,13 @@ class _Contest:
         taken = others.curl_often(url, f"Authorization: Bearer {token}", times, at_once, self._folder)
         return times * self._size / taken / 1e9
 
-    def _health(self, goes_on: Callable[[], bool]) -> float:
-        host = self._url.removeprefix("http://")
+    def _health(self, whose: str, goes_on: Callable[[], bool]) -> float:
+        host, path = self._health_of[whose]
         connection = http.client.HTTPConnection(host, timeout=60)
         times: list[float] = []
         while goes_on() or len(times) < 2:
             began = time.perf_counter()
-            connection.request("GET", "/healthz")
+            connection.request("GET", path)
             connection.getresponse().read()
             times.append(time.perf_counter() - began)
             time.sleep(_PAUSE_SECONDS)
@@ -97,16 +120,25 @@ class _Contest:
         return sorted(times)[int(0.99 * len(times))] * 1000
 
 
-def _rows(measured: dict[str, list[float]], busy_ms: list[float], size: int) -> list[Row]:
-    found = medians(measured | {"busy": busy_ms})
+def _host(url: str) -> str:
+    return url.removeprefix("http://")
+
+
+def _rows(measured: dict[str, list[float]], size: int) -> list[Row]:
+    found, nginx = medians(measured), "  a small file from an idle nginx, 99th percentile"
     what = f"{READERS} readers of {size >> 20} MiB at once from one PServer"
     return [
         Row(f"{what}: together", found["sixteen"], "GB/s", note=spread(measured["sixteen"], "GB/s")),
         Row("  one reader", found["one"], "GB/s", note=spread(measured["one"], "GB/s")),
         at_least("  sixteen over one", found["sixteen"] / found["one"], "x", OF_ONE),
         Row("  /healthz of an idle PServer, 99th percentile", found["idle"], "ms", note=spread(measured["idle"], "ms")),
-        Row("  /healthz meanwhile, 99th percentile", found["busy"], "ms", note=spread(busy_ms, "ms")),
+        Row("  /healthz meanwhile, 99th percentile", found["busy"], "ms", note=spread(measured["busy"], "ms")),
         at_most("  /healthz meanwhile over idle", found["busy"] / found["idle"], "x", TIMES_IDLE),
+        Row(nginx, found["nginx idle"], "ms", note=spread(measured["nginx idle"], "ms")),
+        Row(
+            "  the same beside those readers", found["nginx beside"], "ms", note=spread(measured["nginx beside"], "ms")
+        ),
+        Row("  the same beside those readers over idle", found["nginx beside"] / found["nginx idle"], "x"),
     ]
 
 
