@@ -39,7 +39,7 @@ class Limits:
     idle_seconds: float = 75
     stall_seconds: float = 30
     send_bytes_per_turn: int = MIB
-    send_bytes_per_round: int = 512 * KIB
+    send_bytes_per_round: int = 2 * MIB
     upload_rate: int | None = None
 
     def turn_bytes(self, sending: int) -> int:
