@@ -138,7 +138,7 @@ class SwarmPeer(Schema):
 class Swarm(Schema):
     bitfield = _maybe()
     peers = List(Nested(SwarmPeer), required=True)
-    more = Boolean(required=True)
+    more = _flag()
 
 
 class Offer(Schema):

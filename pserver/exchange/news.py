@@ -65,7 +65,9 @@ class News:
         """
         engine = self._engine
         assert engine.own is not None
-        own, heard, later = engine.own(), list[tuple[Peer, int]](), False
+        own = engine.own()
+        heard: list[tuple[Peer, int]] = []
+        later = False
         try:
             news = engine.peers.swarm(source, self._file_id, own, pack(self._partial.flags))
             heard.append((source, (1 << self._count) - 1 if news.has is None else to_mask(news.has, self._count)))
