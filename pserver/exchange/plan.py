@@ -80,6 +80,11 @@ class Plan:
         return len(self._flights)
 
     @property
+    def full(self) -> bool:
+        """In a crowd: as many requests are in flight as there may be."""
+        return len(self._flights) >= self._limits.sources
+
+    @property
     def hungry(self) -> bool:
         """Fewer than half of the requests that there may be are in flight: more should be known of the others."""
         return len(self._flights) * 2 < self._limits.sources

@@ -56,7 +56,7 @@ class RangeReader:
         self._body: http.client.HTTPResponse = response.raw._original_response  # type: ignore[assignment] # always one
         self._left = length
         self.bitfield = response.headers.get("P2P-Bitfield")  # as it was sent; None: the peer has all
-        self._slice_bytes = _LEAST_SLICE_BYTES * 4
+        self._slice_bytes = _LEAST_SLICE_BYTES * 8
         self._interrupt = interrupt or Interrupt()
         self._socket = _socket_of(self._body)
         self._awaited = 1
