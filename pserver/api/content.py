@@ -21,7 +21,7 @@ from pserver.pieces import Want, piece_size_for
 from pserver.remote.swarm_messages import want_from_headers
 
 BYTES_MIMETYPE = "application/octet-stream"
-_READ_BYTES = 256 * 1024
+READ_BYTES = 256 * 1024
 _MOST_PARTS = 1000  # of one writev: the kernel takes 1,024
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !#$&+-.^_`|~()[]{}@,=")
 _ATTRIBUTE = "!#$&+-.^_`|~"  # what RFC 8187 lets stand unquoted, beside letters and digits
@@ -41,16 +41,25 @@ def send_pieces(opened: OpenedFile, pieces: range | None) -> Response:
         stack.callback(opened.file.close)
         if pieces is None:
             raise Problem(404, "no-piece", "this peer has none of those pieces", bitfield_header(opened.bitfield))
-        size = piece_size_for(opened.size)
-        span = Span(pieces.start * size, min(pieces.stop * size, opened.size) - 1)
-        headers = {
-            "ETag": f'"{opened.file_id.hex()}"',
-            "Content-Range": content_range(span, opened.size),
-            "Content-Length": str(span.length),
-            **bitfield_header(opened.bitfield),
-        }
+        span = chosen_span(opened, pieces)
         stack.pop_all()
-        return _stream(opened.file, span, 206, headers)
+        return _stream(opened.file, span, 206, pieces_headers(opened, span))
+
+
+def chosen_span(opened: OpenedFile, pieces: range) -> Span:
+    """Where those pieces lie in the file."""
+    size = piece_size_for(opened.size)
+    return Span(pieces.start * size, min(pieces.stop * size, opened.size) - 1)
+
+
+def pieces_headers(opened: OpenedFile, span: Span) -> dict[str, str]:
+    """What the answer with pieces that we chose says of them."""
+    return {
+        "ETag": f'"{opened.file_id.hex()}"',
+        "Content-Range": content_range(span, opened.size),
+        "Content-Length": str(span.length),
+        **bitfield_header(opened.bitfield),
+    }
 
 
 def send(opened: OpenedFile) -> Response:
@@ -79,7 +88,7 @@ def send_parts(name: str, parts: Sequence[bytes]) -> Response:
     try:
         length = sum(os.writev(made.fileno(), parts[at : at + _MOST_PARTS]) for at in range(0, len(parts), _MOST_PARTS))
         made.seek(0)
-        body = wrap_file(request.environ, made, _READ_BYTES)
+        body = wrap_file(request.environ, made, READ_BYTES)
     except BaseException:
         made.close()
         raise
@@ -159,5 +168,5 @@ def _refuse_lacking(opened: OpenedFile, span: Span) -> None:
 
 
 def _stream(file: SharedBytes, span: Span, status: int, headers: dict[str, str]) -> Response:
-    body = wrap_file(request.environ, Bounded(file, span), _READ_BYTES)  # type: ignore[arg-type]  # it wants an IO
+    body = wrap_file(request.environ, Bounded(file, span), READ_BYTES)  # type: ignore[arg-type]  # it wants an IO
     return Response(body, status, headers, mimetype=BYTES_MIMETYPE, direct_passthrough=True)

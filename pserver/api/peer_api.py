@@ -20,6 +20,8 @@ from pserver.api.documents import being_made
 from pserver.api.link_api import LINKED
 from pserver.api.link_api import routes as link_routes
 from pserver.api.openapi import CONTENT_HEADERS, errors, gives_bytes, gives_headers, gives_json
+from pserver.api.short_way import ShortWay
+from pserver.api.traffic import traffic_of
 from pserver.api.verbs import PeerVerbs
 from pserver.api.web import About, answer, json_routes, make_app
 from pserver.digests import Making
@@ -57,6 +59,8 @@ def peer_app(
     guard = peer_guard(verifier, SCOPES, PUBLIC, now, links=links, linked=LINKED)
     app = make_app("Peer API", about.version, guard, [routes, link_routes])
     app.extensions.update(node=node, about=about)
+    # Flask's way to put something before an application. Its type says that this is a method, so it cannot be assigned.
+    vars(app)["wsgi_app"] = ShortWay(app.wsgi_app, node, verifier, now, traffic_of(app))
     return app
 
 

@@ -31,6 +31,11 @@ class Traffic:
             return dict(self._counts)
 
 
+def notes_each() -> bool:
+    """Whether a line is logged of each request."""
+    return _log.isEnabledFor(logging.DEBUG)
+
+
 def traffic_of(app: object) -> Traffic:
     """The traffic of an application that is watched."""
     assert isinstance(app, Flask)
@@ -49,7 +54,7 @@ def watch_traffic(app: Flask) -> Traffic:
     def answered(response: Response) -> Response:
         endpoint = request.endpoint or "none"
         traffic.answered(endpoint, response.status_code)
-        if _log.isEnabledFor(logging.DEBUG):
+        if notes_each():
             millis = (time.monotonic() - g.began) * 1000
             path = hide(request.path)
             _log.debug("%s %s: %d in %.1f ms", request.method, path, response.status_code, millis)

@@ -21,6 +21,7 @@ from pserver.api.problems import Problem, map_errors
 from pserver.api.traffic import watch_traffic
 
 MAX_JSON_BYTES = 512 * 1024  # a lookup of 256 names of full length, escaped
+NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -109,7 +110,8 @@ def check_json(body: bytes) -> None:
 
 def finish(response: Response) -> Response:
     """What every answer carries."""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    for name, value in NO_SNIFFING.items():
+        response.headers.setdefault(name, value)
     if response.is_json:
         response.headers.setdefault("Cache-Control", "no-store")
     return response

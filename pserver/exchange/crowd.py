@@ -7,6 +7,7 @@ only a part, at random: the other sources have a choice too.
 import itertools
 import random
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from pserver.exchange.asks import PlanLimits
 from pserver.exchange.bitfield import first_of, pieces_of, run_mask
@@ -19,17 +20,35 @@ _PARTS_OF_FILE, _PARTS_OF_REST = 64, 32  # no request is for more than such a pa
 _RUN_IN_CROWD = 2  # pieces that a request keeps which was made before there was a crowd
 _LEAST_RUN = 2  # pieces, if these parts allow it
 _WORTH_TWICE_SECONDS = 1.0
+_SMOOTHED = 0.05  # the part that one answer has in what is believed of the others
+_PIECES_A_REQUEST = 3  # so many pieces behind: one request more
+_MOST_FEWER, _MOST_MORE = 2, 10
 
 
-def ready_in_crowd(
-    sources: Iterable[Source], in_flight: int, limits: PlanLimits, chance: random.Random, now: float
-) -> list[Source]:
+@dataclass(slots=True)
+class Standing:
+    """How far this download is behind others that fetch the same file, by what these say as they ask or answer.
+
+    Connections get unequal parts of a link, and whoever has the smaller ones falls behind second by second; the swarm
+    is as late as its last. So who is behind has more requests in flight than who is ahead.
+    """
+
+    behind: float = 0.0  # pieces, smoothed; negative: it is ahead
+
+    def heard(self, theirs: int, ours: int) -> None:
+        """Another has so many pieces now, and this download has so many."""
+        self.behind += (theirs - ours - self.behind) * _SMOOTHED
+
+    def most_at_once(self, usual: int) -> int:
+        """How many requests may be in flight, where `usual` are for one that goes with the others."""
+        return usual + int(max(-_MOST_FEWER, min(self.behind / _PIECES_A_REQUEST, _MOST_MORE)))
+
+
+def ready_in_crowd(sources: Iterable[Source], limits: PlanLimits, chance: random.Random, now: float) -> list[Source]:
     """Who may be asked. Whole ones first: what only they have must not wait. Others at random, so that all are used.
 
     A second request only to one that is downloading itself, if there are few of them: its link is to be full too.
     """
-    if in_flight >= limits.sources:
-        return []
     ready = [
         (source.connections, source.failures, source.has is not None, chance.random(), source)
         for source in sources

@@ -14,6 +14,7 @@ The rules
     that it has not begun are moved, the one that it is at is asked for twice.
   * A source that sent a wrong piece is not asked again. One that failed waits, longer each time in a row, and is
     gone after a few. A request without a byte for some seconds is given up.
+  * In a crowd one that has fallen behind has more requests in flight, one that is ahead has fewer.
   * In a crowd a source that is busy is asked again soon, and another at once: that evens out what each has to send. One
     that lacked what is wanted is asked again as soon as it is heard to have it.
   * `stuck` says why nothing moves. To give up, and when, is for whoever asks.
@@ -28,6 +29,7 @@ from pserver.exchange.asks import Ask, Decision, PlanLimits
 from pserver.exchange.bitfield import first_of, run_mask
 from pserver.exchange.board import Board
 from pserver.exchange.crowd import (
+    Standing,
     choices_for,
     next_offer,
     not_yet_the_end,
@@ -68,6 +70,7 @@ class Plan:
         self._asked = 0
         self._expects_news = expects_news
         self._shortened = False
+        self._standing = Standing()
 
     @property
     def finished(self) -> bool:
@@ -82,7 +85,7 @@ class Plan:
     @property
     def full(self) -> bool:
         """In a crowd: as many requests are in flight as there may be."""
-        return len(self._flights) >= self._limits.sources
+        return len(self._flights) >= self._standing.most_at_once(self._limits.sources)
 
     @property
     def hungry(self) -> bool:
@@ -142,9 +145,15 @@ class Plan:
             self._drop_if_unusable(flight.source)
 
     def learnt(self, key: str, has: int | None) -> None:
-        """A source told which pieces it has. If it lacked what was wanted and has it now, it need not wait."""
+        """A source told, itself and just now, which pieces it has.
+
+        If it lacked what was wanted and has it now, it need not wait.
+        """
         source = self._sources.get(key)
         if source is not None:
+            if source.has is not None:  # one that had all from the start is no other download
+                theirs = self._board.count if has is None else has.bit_count()
+                self._standing.heard(theirs, self._board.count - self._board.left)
             source.has = has
             if source.lacked and self._board.wanted_of(has):
                 source.wait_no_more()
@@ -199,7 +208,9 @@ class Plan:
         return next((ask for source in self._ready(now) if (ask := self._ask_of(source, now)) is not None), None)
 
     def _next_in_crowd(self, now: float) -> Ask | None:
-        ready = ready_in_crowd(self._sources.values(), len(self._flights), self._limits, self._chance, now)
+        if self.full:
+            return None
+        ready = ready_in_crowd(self._sources.values(), self._limits, self._chance, now)
 
         def pieces(source: Source) -> int:
             return pieces_to_ask(source, self._board, self._piece_bytes, self._limits, now)
@@ -275,8 +286,6 @@ class Plan:
     def _ask_to_choose(self, source: Source, choices: int, most: int, now: float) -> Ask | None:
         first = first_of(choices)
         assert first is not None
-        if choices == 1 << first:
-            return self._ask(source, range(first, first + 1), now)
         flight = self._begin(source, now)
         flight.choices = choices
         self._board.reserve(choices)
@@ -313,7 +322,8 @@ class Plan:
                 self.failed(flight.number, "stalled", f"{flight.source.label} sends nothing", now)
 
     def _end_overtaken(self) -> None:
-        """Cut off requests that are at a piece which another request brought first."""
+        """Cut off requests that are at a piece, or can only bring pieces, which other requests brought first."""
         for flight in list(self._flights.values()):
-            if flight.at < flight.end and self._board.is_there(flight.at):
+            at_it = flight.at < flight.end and self._board.is_there(flight.at)
+            if at_it or (flight.choices and not flight.choices & ~self._board.there):
                 self._abort(flight.number)

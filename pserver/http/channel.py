@@ -13,6 +13,7 @@ Does not bound the time the application takes, and does not notice that a client
 """
 
 import logging
+import select
 import socket
 import time
 from typing import Any
@@ -31,6 +32,7 @@ LOG = logging.getLogger("pserver.http.server")
 
 # Small, because waitress' parsers slice what is left over and over: the work grows with the square of this.
 RECEIVE_BYTES = 16 * 1024
+READABLE, WRITABLE = select.POLLIN | select.POLLPRI, select.POLLOUT
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -78,6 +80,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
         if self.request is None:
             return Phase.IDLE
         return Phase.BODY if self.request.headers_finished else Phase.HEADER
+
+    def interest(self) -> int:
+        """What to wait for, as flags of poll(); 0: nothing, the connection's worker is at work, say."""
+        if self.total_outbufs_len and not (self._lingering or self.will_close):  # the most frequent, in one step
+            return WRITABLE if not self._held_back or self.server.pace.part(self) > 0 else 0
+        return (READABLE if self.readable() else 0) | (WRITABLE if self.writable() else 0)
 
     # Reading
 

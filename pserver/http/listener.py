@@ -20,7 +20,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from pserver.http.channel import Channel
+from pserver.http.channel import READABLE, WRITABLE, Channel
 from pserver.http.limits import Limits
 from pserver.http.pace import Pace
 from pserver.http.phase import WAITING_FOR_CLIENT, Phase
@@ -57,6 +57,8 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
         self._accept_after = 0.0
         self._next_sweep = 0.0
         self._trigger_lock = threading.Lock()
+        self._poller = select.poll()
+        self._polled: dict[int, int] = {}  # what is waited for, by descriptor
         super().__init__(app, **waitress)
         os.set_blocking(self.trigger.trigger, False)  # so that nobody waits when its pipe is full of wake-ups
 
@@ -66,7 +68,6 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
         """Serve until `end`, or until nothing is left after `drain`. No failure ends it."""
         while not (self._ended or (self.draining and not self.active_channels)):
             try:
-                self.turn_bytes = self.limits.turn_bytes(self._sending())
                 self._round(self._seconds_to_wait(time.monotonic()))
                 self._turn(time.monotonic())
             except Exception:
@@ -80,7 +81,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
         readers there are.
         """
         senders: list[tuple[Channel, int]] = []
-        for descriptor, flags in events(self._map, seconds):
+        for descriptor, flags in self._events(seconds):
             one = self._map.get(descriptor)
             if one is None:  # closed by the event before
                 continue
@@ -98,8 +99,28 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
             wasyncore.readwrite(channel, flags)
             room -= channel.sent - before
 
-    def _sending(self) -> int:
-        return sum(bool(channel.total_outbufs_len) for channel in list(self.active_channels.values()))
+    def _events(self, seconds: float) -> list[tuple[int, int]]:
+        """What there is to do within so many seconds: descriptors, and the flags of poll()."""
+        polled, sending = self._polled, 0
+        for descriptor in polled.keys() - self._map.keys():
+            self._poll_for(descriptor, 0)
+        for descriptor, one in list(self._map.items()):
+            if isinstance(one, Channel):
+                flags = one.interest()
+                sending += one.total_outbufs_len > 0
+            else:
+                flags = (READABLE if one.readable() else 0) | (WRITABLE if one.writable() and not one.accepting else 0)
+            if polled.get(descriptor, 0) != flags:
+                self._poll_for(descriptor, flags)
+        self.turn_bytes = self.limits.turn_bytes(sending)
+        return self._poller.poll(int(seconds * 1000))
+
+    def _poll_for(self, descriptor: int, flags: int) -> None:
+        if flags:
+            self._poller.register(descriptor, flags)
+            self._polled[descriptor] = flags
+        elif self._polled.pop(descriptor, 0):
+            self._poller.unregister(descriptor)
 
     def _seconds_to_wait(self, now: float) -> float:
         """For events; whoever waits for the upload rate gets a turn before, or after that time."""
@@ -229,18 +250,6 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]  # the base is Any: waitres
                     super().pull_trigger()
                 except BlockingIOError:
                     pass  # it has been woken often enough
-
-
-def events(watched: dict[int, Any], seconds: float) -> list[tuple[int, int]]:  # waitress' untyped dispatchers
-    """What there is to do within so many seconds for those `watched`: descriptors, and the flags of poll()."""
-    poller = select.poll()
-    for descriptor, one in list(watched.items()):
-        flags = select.POLLIN | select.POLLPRI if one.readable() else 0
-        if one.writable() and not one.accepting:
-            flags |= select.POLLOUT
-        if flags:
-            poller.register(descriptor, flags)
-    return poller.poll(int(seconds * 1000))
 
 
 def listen(

@@ -103,15 +103,17 @@ class SwarmWorld:
                 for peer, has in asked.swarm.others(one.name, MOST_OTHERS, self.now):
                     room -= not plan.knows(peer.peer_id)
                     if plan.knows(peer.peer_id) or room >= 0:
-                        self._learn(one, peer.peer_id, has)
+                        plan.add_source(peer.peer_id, peer.name, self._mask(has), self.now)
                 self._ask(one)
 
     def _learn(self, one: Member, name: str, has: int) -> None:
-        plan, mask = _plan(one), None if has == self.everything else has
-        if plan.knows(name):
-            plan.learnt(name, mask)
+        if _plan(one).knows(name):
+            _plan(one).learnt(name, self._mask(has))
         else:
-            plan.add_source(name, name, mask, self.now)
+            _plan(one).add_source(name, name, self._mask(has), self.now)
+
+    def _mask(self, has: int) -> int | None:
+        return None if has == self.everything else has
 
     def _ask(self, one: Member, ago: float = 0.0) -> None:
         for ask in _plan(one).decide(self.now, 32).asks:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from waitress.task import ThreadedTaskDispatcher
 
-from pserver.http.channel import Channel
+from pserver.http.channel import WRITABLE, Channel
 from pserver.http.limits import Limits
 from pserver.http.listener import UNSENT_BYTES, Listener, listen
 
@@ -20,11 +20,8 @@ class Reader(Channel):
         self.name, self.total_outbufs_len, self.turns, self.socket = name, waiting, turns, sock
         self.turn, self._sent, self.connected, self.accepting = 0, 0, True, False
 
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
+    def interest(self) -> int:
+        return WRITABLE
 
     def handle_write(self) -> None:
         self.turns.append(self.name)

@@ -3,6 +3,7 @@
 import pytest
 
 from pserver.exchange.asks import PlanLimits
+from pserver.exchange.crowd import Standing
 from pserver.exchange.plan import Plan
 from pserver.exchange.sources import SourceLimits
 
@@ -63,3 +64,33 @@ def test_it_is_hungry_while_fewer_than_half_of_its_requests_are_in_flight() -> N
     while plan.hungry:
         asked += len(plan.decide(0.0, 1).asks)
     assert asked == LIMITS.sources // 2
+
+
+@pytest.mark.parametrize(("theirs", "most"), [(0, 10), (98, 12), (94, 11), (100, 12), (110, 15), (1000, 22)])
+def test_one_that_has_fallen_behind_may_have_more_requests_in_flight(theirs: int, most: int) -> None:
+    standing = Standing()
+    for _ in range(200):
+        standing.heard(theirs, 100)
+    assert standing.most_at_once(12) == most
+
+
+def test_what_others_say_that_they_have_is_what_it_stands_behind() -> None:
+    counts = []
+    for behind in (False, True):
+        plan = Plan(PIECE, bytes(PIECES), LIMITS)
+        for number in range(30):
+            plan.add_source(f"p{number}", "", (1 << PIECES) - 2, 0.0)
+        for number in range(30 if behind else 0):
+            plan.learnt(f"p{number}", (1 << PIECES) - 2)
+        counts.append(len(plan.decide(0.0, 32).asks))
+    assert counts[0] == LIMITS.sources < counts[1]
+
+
+def test_a_source_that_was_whole_from_the_start_puts_nobody_behind() -> None:
+    plan = Plan(PIECE, bytes(PIECES), LIMITS)
+    plan.add_source("seed", "seed", None, 0.0)
+    for _ in range(100):
+        plan.learnt("seed", None)
+    for number in range(30):
+        plan.add_source(f"p{number}", "", (1 << PIECES) - 2, 0.0)
+    assert len(plan.decide(0.0, 32).asks) == LIMITS.sources
