@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from demo.processes import wait_for
 from pserver.exchange.transfer import Wanted
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Peer
 from pserver.pieces import MIN_PIECE_BYTES
@@ -284,6 +285,7 @@ def test_pause_halts_and_resume_goes_on_without_fetching_again(tmp_path: Path) -
         assert lab.downloads.view(started.id).state == "paused"
         with pytest.raises(Conflict):
             lab.downloads.pause(started.id)
+        wait_for("nothing is read any more", lambda: not source.asked.now)  # what begins sooner would come at any speed
         source.behaviour = Behaviour()
         lab.downloads.resume(started.id)
         lab.wait(started.id, "done")
