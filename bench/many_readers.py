@@ -2,7 +2,8 @@
 
 `python -m bench.many_readers` prints the rows. The readers are connections of one curl on loopback, with a valid
 token, that throw the bytes away: what is measured is the serving side, and not how sixteen processes share the cores.
-Beside them an nginx that does nothing else is asked for a file of two bytes: what of the wait is the machine's.
+/healthz is asked a hundred times a second, beside one reader too. Beside the sixteen an nginx that does nothing else is
+asked for a file of two bytes as well: what of the wait is the machine's.
 """
 
 import http.client
@@ -27,7 +28,7 @@ QUICK_BYTES = 256 << 20
 OF_ONE = 0.9
 TIMES_IDLE = 5.0
 IDLE_SECONDS = 3.0
-_PAUSE_SECONDS = 0.002
+_PAUSE_SECONDS = 0.01  # without such a pause the questions themselves would take a third of a core of two
 _FILE, _TINY = "large.bin", "tiny"
 
 
@@ -76,15 +77,15 @@ class _Contest:
 
     def nginx_beside(self) -> float:
         """The same while sixteen read from the peer."""
-        return self._beside("nginx")[1]
+        return self._beside("nginx", READERS, READERS)[1]
 
     def one(self) -> float:
-        """GB/s of one reader."""
-        return self._read(1, READERS // 4)
+        """GB/s of one reader, with the same questions beside it."""
+        return self._beside("ours", 1, READERS // 4)[0]
 
     def sixteen(self) -> float:
         """GB/s of sixteen readers together; `busy_ms` gets the 99th percentile of /healthz meanwhile."""
-        rate, busy_ms = self._beside("ours")
+        rate, busy_ms = self._beside("ours", READERS, READERS)
         self.busy_ms.append(busy_ms)
         return rate
 
@@ -92,9 +93,10 @@ class _Contest:
         ends = time.monotonic() + IDLE_SECONDS
         return self._health(whose, lambda: time.monotonic() < ends)
 
-    def _beside(self, whose: str) -> tuple[float, float]:
+    def _beside(self, whose: str, readers: int, times: int) -> tuple[float, float]:
+        """GB/s of so many readers that read so many times in all, and the 99th percentile that was asked meanwhile."""
         rates: list[float] = []
-        thread = threading.Thread(target=lambda: rates.append(self._read(READERS, READERS)))
+        thread = threading.Thread(target=lambda: rates.append(self._read(readers, times)))
         thread.start()
         busy_ms = self._health(whose, thread.is_alive)
         thread.join()

@@ -5,7 +5,6 @@ made, as peer_api's `file` would. Whatever else there may be to say, of a missin
 Flask's way says: the request goes there as if this were not. Nothing is decided here that is not decided there.
 """
 
-import logging
 import re
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -24,7 +23,6 @@ from pserver.remote.swarm_messages import want_from_headers
 _PATH = re.compile(r"/peer/v1/files/([0-9a-f]{64})")
 _ENDPOINT, _SCOPE = "peer.file", "file"
 _BEARER = "bearer "
-_log = logging.getLogger(__name__)
 
 
 class ShortWay:

@@ -88,11 +88,13 @@ class RangeReader:
         self._left -= done
 
     def _await(self, count: int, after: int) -> None:
-        """Let the kernel wake us once so many bytes are here, if as many come after them, and not for each packet.
+        """Let the kernel wake us once so many bytes are here, and not for each packet.
 
-        At the end of the answer it must not be told so: it would wait for bytes that do not come.
+        No more than will come after them: with the last of these it would else wait for bytes that do not come.
         """
-        awaited = count if count <= min(after, _MOST_AWAITED_BYTES) else 1
+        awaited = min(count, after, _MOST_AWAITED_BYTES)
+        if awaited < _LEAST_SLICE_BYTES:
+            awaited = 1
         if awaited != self._awaited and type(self._socket) is socket.socket:  # TLS has buffers of its own
             with our_errors(self._peer):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, awaited)
