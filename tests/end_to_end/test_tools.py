@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 import requests
 
-from demo.processes import Peer, wait_for
+from demo.processes import DidNotHappen, Peer, wait_for
 from tests.end_to_end.conftest import Person, World
 from tests.end_to_end.proxy import Proxy, flip_a_bit
 from tests.end_to_end.test_main_job import MIB, make_file, same
@@ -214,12 +214,14 @@ def test_libtorrent_fetches_from_web_seeds_of_which_one_flips_bits(world: World,
     libtorrent = pytest.importorskip("libtorrent", reason="libtorrent is not installed (PyPI: libtorrent)")
     liar = Proxy(flip_a_bit)
     a = world.peer("a", start=False, PSERVER_ADVERTISE_URL=liar.url)
-    b, d = world.peer("b", start=False, PSERVER_UPLOAD_RATE="8M"), world.peer("d")  # slow: the liar has its turn
-    for peer in (a, b):
+    # Slow, so that the liar has its turn; two, as libtorrent may hold against an honest one what it had from both.
+    b, c = (world.peer(name, start=False, PSERVER_UPLOAD_RATE="8M") for name in "bc")
+    d = world.peer("d")
+    for peer in (a, b, c):
         make_file(peer.share / NAME, 2 * SIZE)
         peer.start()
     liar.to(a.addresses["peer"])
-    world.found(d, NAME, "a", "b")
+    world.found(d, NAME, "a", "b", "c")
     assert d.client("link", NAME, "--torrent", "--save", str(got)).returncode == 0
     torrent = libtorrent.load_torrent_file(str(got / f"{LAST}.torrent"))
     assert torrent.ti.priv()
@@ -227,7 +229,11 @@ def test_libtorrent_fetches_from_web_seeds_of_which_one_flips_bits(world: World,
     before = liar.passed
     session = libtorrent.session(_quiet(libtorrent))
     handle = session.add_torrent(torrent)
-    wait_for("all of it is there", lambda: handle.status().is_seeding, 60)
+    try:
+        wait_for("all of it is there", lambda: handle.status().is_seeding, 60)
+    except DidNotHappen as why:
+        told = "\n".join(alert.message() for alert in session.pop_alerts()[-50:])
+        raise AssertionError(f"{why}; libtorrent told:\n{told}") from None
     session.pause()
     assert same(got / LAST, b.share / NAME)
     assert liar.passed > before + MIB // 4, "the liar was not asked"
@@ -238,4 +244,5 @@ def _quiet(libtorrent: Any) -> dict[str, Any]:
     """A session as a person has it, only that it looks for nobody. SSRF mitigation, the default, stays on."""
     off = dict.fromkeys(("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp"), False)
     assert libtorrent.default_settings()["ssrf_mitigation"]
-    return {**off, "listen_interfaces": "127.0.0.1:0"}
+    at_once = {"urlseed_wait_retry": 1}  # seconds until a web seed that failed is tried again; else 30
+    return {**off, **at_once, "listen_interfaces": "127.0.0.1:0"}
