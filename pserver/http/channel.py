@@ -83,8 +83,6 @@ class Channel(HTTPChannel):  # type: ignore[misc]  # the base is Any: waitress h
 
     def interest(self) -> int:
         """What to wait for, as flags of poll(); 0: nothing, the connection's worker is at work, say."""
-        if self.total_outbufs_len and not (self._lingering or self.will_close):  # the most frequent, in one step
-            return WRITABLE if not self._held_back or self.server.pace.part(self) > 0 else 0
         return (READABLE if self.readable() else 0) | (WRITABLE if self.writable() else 0)
 
     # Reading
