@@ -150,6 +150,7 @@ class Downloads:
         hints: Sequence[Peer] = (),
         tree: bool = False,
         asker: str | None = None,
+        user: str | None = None,
     ) -> Transfer:
         """Begin to get these files. State "done" if the share has all of them already.
 
@@ -157,8 +158,8 @@ class Downloads:
 
         `label`: what the transfer is called. `hints`: peers known to have them (kept for a restart); others are
         looked up. `tree`: the files are a folder, each gets its own name even if its content is here under another.
-        `asker`: of an incoming one the peer id (hex) of who offered it. Raises InvalidRequest (nothing is wanted),
-        NoRoom, Unavailable.
+        `asker`, `user`: of an incoming one the peer id (hex) of who offered it, and whose upload it is, where accounts
+        are on. Raises InvalidRequest (nothing is wanted), NoRoom, Unavailable.
         """
         if not wanted:
             raise InvalidRequest("there is nothing to download")
@@ -170,7 +171,7 @@ class Downloads:
         self._check_room(sum(one.size for one in missing))
         now, own = self._engine.wall(), self._engine.peers.peer_id
         known = [peer for peer in hints if peer.peer_id != own]
-        transfer = self._transfers.create(kind, label, wanted, now, hints=known, tree=tree, asker=asker)
+        transfer = self._transfers.create(kind, label, wanted, now, hints=known, tree=tree, asker=asker, user=user)
         if not missing:
             return self._end_at_once(transfer)
         self._schedule()
@@ -329,7 +330,10 @@ class Downloads:
             for item in items:
                 held = self._engine.share.by_name(item.name) if transfer.tree else None
                 held = held or self._engine.share.by_file_id(item.file_id)
-                self._transfers.end_item(transfer.id, item.number, held.name if held else item.name)
+                if held is None:  # it vanished in this instant
+                    self._transfers.end_item(transfer.id, item.number, item.name)
+                else:
+                    self._transfers.end_held(transfer.id, item.number, held)
             after = items[-1].number
         return self._transfers.move(transfer.id, "done", self._engine.wall())
 

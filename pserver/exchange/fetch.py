@@ -98,7 +98,7 @@ class Fetch:
             held = same
         # An earlier run of this transfer may have begun to fetch what another brought meanwhile.
         remove_partial(self._engine.folder, partial_base(file_id, self._transfer.id, self._item.number))
-        self._engine.transfers.end_item(self._transfer.id, self._item.number, held.name)
+        self._engine.transfers.end_held(self._transfer.id, self._item.number, held)
         return held.name
 
     def _has_wanted_sha256(self, held: SharedFile) -> bool:

@@ -13,8 +13,10 @@ class Incoming:
         self._downloads = downloads
         self._transfers = transfers
 
-    def take(self, wanted: Wanted, source: Peer) -> Transfer:
-        return self._downloads.start(wanted.name, [wanted], kind="incoming", hints=[source], asker=source.peer_id)
+    def take(self, wanted: Wanted, source: Peer, user: str | None) -> Transfer:
+        return self._downloads.start(
+            wanted.name, [wanted], kind="incoming", hints=[source], asker=source.peer_id, user=user
+        )
 
     def cancel(self, transfer_id: str) -> None:
         self._downloads.cancel(transfer_id)

@@ -1,6 +1,8 @@
 """Offers: what other peers would have this one hold. An offer that is taken is a download of kind "incoming"."""
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from protos.addresses import check_url
@@ -29,8 +31,8 @@ class Records(Protocol):
 class Puller(Protocol):
     """What offers need of the downloads."""
 
-    def take(self, wanted: Wanted, source: Peer) -> Transfer:
-        """Begin an incoming download. NoRoom."""
+    def take(self, wanted: Wanted, source: Peer, user: str | None) -> Transfer:
+        """Begin an incoming download, for a user where accounts are on: noted with it. NoRoom."""
 
     def cancel(self, transfer_id: str) -> object:
         """End it and remove what it has so far."""
@@ -51,8 +53,8 @@ class People(Protocol):
     def note_held(self, grant: Grant) -> SharedFile | None:
         """Its person places what is in the share already; None if it is not. Refused: it was dropped since."""
 
-    def note_coming(self, grant: Grant, name: str, transfer_id: str) -> None:
-        """Its person places what this transfer will bring. Refused, and the transfer ended: as above."""
+    def note_coming(self, grant: Grant, name: str, begin: Callable[[], Transfer]) -> Transfer:
+        """Its person places what the transfer of `begin` will bring. Refused as above: nothing was begun."""
 
 
 class Offers:
@@ -95,10 +97,10 @@ class Offers:
         if held is not None:
             return OfferView(_HELD, "done", held.size, held.name)
         with self._lock:
-            transfer = self._begun(offer, asker, source)
+            begin = partial(self._begun, offer, asker, source, grant.user if grant is not None else None)
             if self._people is not None and grant is not None:
-                self._people.note_coming(grant, offer.name, transfer.id)
-            return self._view(transfer)
+                return self._view(self._people.note_coming(grant, offer.name, begin))
+            return self._view(begin())
 
     def _held(self, file_id: bytes, grant: Grant | None) -> SharedFile | None:
         """The file if it is here; noted as placed by the user of `grant`, where accounts are on."""
@@ -106,7 +108,7 @@ class Offers:
             return self._people.note_held(grant)
         return self._share.by_file_id(file_id)
 
-    def _begun(self, offer: Offer, asker: str, source: Peer) -> Transfer:
+    def _begun(self, offer: Offer, asker: str, source: Peer, user: str | None) -> Transfer:
         """The transfer that brings it: the one that does already, or a new one."""
         live = [one for one in self._transfers.all() if one.kind == "incoming" and one.state not in ENDED]
         for transfer in live:
@@ -116,7 +118,7 @@ class Offers:
             raise TooMany(f"{self._most_of_one} uploads of yours are in work here already; try again later")
         if len(live) >= self._most:
             raise Unavailable("this peer has too many uploads in work; try again later")
-        return self._puller.take(Wanted(offer.name, offer.file_id, offer.size), source)
+        return self._puller.take(Wanted(offer.name, offer.file_id, offer.size), source, user)
 
     def state(self, offer_id: str, asker: str) -> OfferView:
         """How far an offer of `asker` is. NotFound, also if it is another peer's."""

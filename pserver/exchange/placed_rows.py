@@ -1,6 +1,7 @@
 """Notes of who placed which file here, in the record of the transfers. Work inside a transaction of their caller.
 
-A note is made before an offer is acknowledged, and says `landed` once the file is in the share under the note's name.
+A note is made together with the transfer that brings the file, and says `landed` once the file is in the share under
+the note's name.
 HOST is no user: this peer's own people have a claim to the file too, since it was here before anybody placed it or
 they downloaded it later.
 """
@@ -33,18 +34,24 @@ def of_file(db: sqlite3.Connection, file_id: bytes) -> list[Placed]:
     return [Placed(user, name, transfer_id, bool(landed)) for user, name, transfer_id, landed in rows]
 
 
-def is_landing(db: sqlite3.Connection, file_id: bytes, inode: int) -> bool:
-    """Whether the file with this inode has just been brought by an incoming transfer that has not ended yet."""
-    landing = (
-        "SELECT 1 FROM items JOIN recorded USING (transfer_id, number) JOIN transfers ON transfers.id = transfer_id"
-        " WHERE items.file_id = ? AND inode = ? AND items.state = 'placing' AND kind = 'incoming'"
-    )
-    return db.execute(landing, (file_id, inode)).fetchone() is not None
-
-
 def note(db: sqlite3.Connection, file_id: bytes, placed: Placed) -> None:
     """Note it; what the same user had placed under that id is this from now on."""
     db.execute("INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?)", (file_id, *placed))
+
+
+def coming(db: sqlite3.Connection, file_id: bytes, user: str, name: str, transfer_id: str) -> None:
+    """That transfer will bring it for this user, unless it was cancelled or is not known."""
+    still = "SELECT ?, ?, ?, id, 0 FROM transfers WHERE id = ? AND state != 'cancelled'"
+    db.execute(f"INSERT OR REPLACE INTO placed {still}", (file_id, user, name, transfer_id))
+
+
+def held(db: sqlite3.Connection, file_id: bytes, name: str, inode: int) -> None:
+    """Somebody places a file that is here already, under that name.
+
+    It is the host's, unless it was placed, or has just been brought by an incoming transfer that has not ended yet.
+    """
+    if not any(one.landed and one.name == name for one in of_file(db, file_id)) and not _is_landing(db, file_id, inode):
+        note(db, file_id, Placed(HOST, name, "", True))
 
 
 def drop(db: sqlite3.Connection, file_id: bytes, user: str) -> None:
@@ -73,3 +80,11 @@ def ended(db: sqlite3.Connection, transfer_id: str, numbers: Iterable[int]) -> N
             db.execute("UPDATE placed SET name = ?, landed = 1 WHERE file_id = ? AND NOT landed", (name, file_id))
         elif kind == "download":
             db.execute("INSERT OR IGNORE INTO placed VALUES (?, ?, ?, '', 1)", (file_id, HOST, name))
+
+
+def _is_landing(db: sqlite3.Connection, file_id: bytes, inode: int) -> bool:
+    landing = (
+        "SELECT 1 FROM items JOIN recorded USING (transfer_id, number) JOIN transfers ON transfers.id = transfer_id"
+        " WHERE items.file_id = ? AND inode = ? AND items.state = 'placing' AND kind = 'incoming'"
+    )
+    return db.execute(landing, (file_id, inode)).fetchone() is not None

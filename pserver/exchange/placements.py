@@ -16,6 +16,7 @@ from pserver.exchange import placed_rows
 from pserver.exchange.grants import OfferGrants, grant_needed
 from pserver.exchange.latest_word import LatestWords
 from pserver.exchange.placed_rows import HOST, Placed
+from pserver.exchange.transfer import Transfer
 from pserver.model import Conflict, NotFound, Refused, SharedFile
 
 _log = logging.getLogger(__name__)
@@ -62,27 +63,25 @@ class Placements:
             if held is None:
                 return None
             with self._database.writing() as db:
-                known = placed_rows.of_file(db, file_id)
-                ours = not any(one.landed and one.name == held.name for one in known)
-                if ours and not placed_rows.is_landing(db, file_id, held.inode):
-                    placed_rows.note(db, file_id, Placed(HOST, held.name, "", True))
+                placed_rows.held(db, file_id, held.name, held.inode)
                 placed_rows.note(db, file_id, Placed(grant.user, held.name, "", True))
         return held
 
-    def note_coming(self, grant: Grant, name: str, transfer_id: str) -> None:
-        """Its user places a file that the incoming transfer will bring, or has brought in this instant.
+    def note_coming(self, grant: Grant, name: str, begin: Callable[[], Transfer]) -> Transfer:
+        """Its user places a file that an incoming transfer will bring, or has brought in this instant: that of `begin`.
 
-        Refused as above; the transfer is then ended, unless it is somebody else's too.
+        Refused as above; nothing is begun then.
         """
         file_id = bytes.fromhex(grant.file_id)
         with self._lock:
             if not self._words.holds(grant):
-                self._stop_unless_noted(file_id, transfer_id)
                 raise _dropped_since()
-            with self._database.writing() as db:
+            transfer = begin()
+            with self._database.writing() as db:  # it may be one that was begun for somebody else
                 if not any(one.user == grant.user and one.landed for one in placed_rows.of_file(db, file_id)):
-                    placed_rows.note(db, file_id, Placed(grant.user, name, transfer_id, False))
-                    placed_rows.ended(db, transfer_id, [0])
+                    placed_rows.coming(db, file_id, grant.user, name, transfer.id)
+                    placed_rows.ended(db, transfer.id, [0])
+        return transfer
 
     def forget(self, file_id: bytes, name: str) -> None:
         """This peer's own people removed that file: if it comes back, it is theirs."""
@@ -118,12 +117,6 @@ class Placements:
                 self._cancel(transfer_id)
             except NotFound:
                 pass  # it was forgotten
-
-    def _stop_unless_noted(self, file_id: bytes, transfer_id: str) -> None:
-        with self._database.reading() as db:
-            known = placed_rows.of_file(db, file_id)
-        if not any(one.transfer_id == transfer_id for one in known):
-            self._cancel(transfer_id)
 
     def _landed_names(self, file_id: bytes, gone: Sequence[Placed]) -> set[str]:
         """Under which names it is here for nobody else. Conflict while it is getting one: the order comes again."""

@@ -18,7 +18,7 @@ from pserver.exchange import item_rows, placed_rows
 from pserver.exchange.item_rows import COLUMNS as _ITEM
 from pserver.exchange.item_rows import Written, item_of
 from pserver.exchange.transfer import ENDED, Item, Recorded, Target, Transfer, Wanted, check_move
-from pserver.model import NotFound, Peer
+from pserver.model import NotFound, Peer, SharedFile
 
 KEPT_ENDED = 100
 _SQL = package_files("pserver.exchange")
@@ -58,11 +58,15 @@ class Transfers:
         *,
         tree: bool = False,
         asker: str | None = None,
+        user: str | None = None,
         hints: Sequence[Peer] = (),
         targets: Sequence[Peer] = (),
         transfer_id: str | None = None,
     ) -> Transfer:
-        """A new transfer, queued. `now` is Unix time; `transfer_id`: of `new_id`, if it must be known before."""
+        """A new transfer, queued. `now` is Unix time; `transfer_id`: of `new_id`, if it must be known before.
+
+        `user`: who places what it will bring, which is noted in the same instant.
+        """
         transfer_id = transfer_id or new_id()
         known = json.dumps([[peer.peer_id, peer.name, peer.url] for peer in hints])
         size = sum(one.size for one in wanted)
@@ -70,6 +74,9 @@ class Transfers:
         with self._database.writing() as db:
             db.execute(f"INSERT INTO transfers ({_TRANSFER}) VALUES ({'?, ' * len(row)} 0, 0)", row)
             item_rows.add(db, transfer_id, wanted)
+            if user is not None:
+                for one in wanted:
+                    placed_rows.coming(db, one.file_id, user, one.name, transfer_id)
             db.executemany(
                 "INSERT INTO targets VALUES (?, ?, ?, ?, 'queued', 0, NULL, NULL)",
                 ((transfer_id, peer.peer_id, peer.name, peer.url) for peer in targets),
@@ -210,17 +217,14 @@ class Transfers:
     def end_item(self, transfer_id: str, number: int, final_name: str | None, error: str | None = None) -> None:
         """The item is done, under that name; or, with an error, it failed (what is recorded of it stays)."""
         with self._database.writing() as db:
-            state = "failed" if error else "done"
-            db.execute(
-                f"UPDATE items SET state = ?, final_name = ?, error = ? WHERE {_ONE} AND state != 'done'",
-                (state, final_name, error, transfer_id, number),
-            )
-            if db.execute("SELECT changes()").fetchone()[0] and not error:
-                size = db.execute(f"SELECT size FROM items WHERE {_ONE}", (transfer_id, number)).fetchone()[0]
-                _set_done(db, transfer_id, number, size)
-                db.execute(f"DELETE FROM recorded WHERE {_ONE}", (transfer_id, number))
-                db.execute("UPDATE transfers SET files_done = files_done + 1 WHERE id = ?", (transfer_id,))
-                placed_rows.ended(db, transfer_id, [number])
+            _end_item(db, transfer_id, number, final_name, error)
+
+    def end_held(self, transfer_id: str, number: int, held: SharedFile) -> None:
+        """The item is done: the share has it already, and not by this transfer."""
+        with self._database.writing() as db:
+            if placed_rows.of_file(db, held.file_id):
+                placed_rows.held(db, held.file_id, held.name, held.inode)
+            _end_item(db, transfer_id, number, held.name, None)
 
     def begin_placing_group(self, transfer_id: str, written: Sequence[Written]) -> None:
         """As `begin_placing` for many, each of the size that its item says."""
@@ -321,6 +325,20 @@ def _set_done(db: sqlite3.Connection, transfer_id: str, number: int, bytes_done:
         db.execute(f"UPDATE items SET bytes_done = ? WHERE {_ONE}", (bytes_done, transfer_id, number))
         more = bytes_done - before[0]
         db.execute("UPDATE transfers SET bytes_done = bytes_done + ? WHERE id = ?", (more, transfer_id))
+
+
+def _end_item(db: sqlite3.Connection, transfer_id: str, number: int, final_name: str | None, error: str | None) -> None:
+    state = "failed" if error else "done"
+    db.execute(
+        f"UPDATE items SET state = ?, final_name = ?, error = ? WHERE {_ONE} AND state != 'done'",
+        (state, final_name, error, transfer_id, number),
+    )
+    if db.execute("SELECT changes()").fetchone()[0] and not error:
+        size = db.execute(f"SELECT size FROM items WHERE {_ONE}", (transfer_id, number)).fetchone()[0]
+        _set_done(db, transfer_id, number, size)
+        db.execute(f"DELETE FROM recorded WHERE {_ONE}", (transfer_id, number))
+        db.execute("UPDATE transfers SET files_done = files_done + 1 WHERE id = ?", (transfer_id,))
+        placed_rows.ended(db, transfer_id, [number])
 
 
 def _drop_old(db: sqlite3.Connection) -> None:

@@ -388,6 +388,33 @@ def test_what_the_host_shares_while_it_is_coming_is_the_hosts(host: Host) -> Non
     assert host.lab.names() == ["docs/a.txt"]
 
 
+def begin(lab: Lab, user: str) -> str:
+    """An offer of CONTENT as docs/a.txt was taken, and then the peer died: nobody heard of it."""
+    wanted = Wanted("docs/a.txt", FILE_ID, len(CONTENT))
+    return lab.transfers.create("incoming", "docs/a.txt", [wanted], NOW, asker=UPLOADER, user=user).id
+
+
+def test_what_was_begun_when_the_peer_died_is_its_users(tmp_path: Path, source: FakeSource) -> None:
+    host = Host(tmp_path)
+    begun = begin(host.lab, "ann")
+    host.lab.knows(CONTENT, source)
+    with host.lab:
+        host.lab.wait(begun, "done")
+        assert host.take(source, host.grant()).state == "done", "it landed before it was offered again"
+        host.drop("ann")
+        assert host.lab.names() == []
+
+
+def test_what_the_host_shares_while_it_waits_is_the_hosts(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    begun = begin(host.lab, "ann")
+    host.share_by_hand("docs/a.txt")
+    with host.lab:
+        host.lab.wait(begun, "done")
+        host.drop("ann")
+        assert host.lab.names() == ["docs/a.txt"]
+
+
 def test_the_notes_survive_a_restart_and_a_taken_name(tmp_path: Path, source: FakeSource) -> None:
     (tmp_path / "share" / "docs").mkdir(parents=True)
     (tmp_path / "share" / "docs" / "a.txt").write_bytes(b"another file of that name")
