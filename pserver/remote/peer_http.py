@@ -14,18 +14,23 @@ import base64
 import binascii
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
+from types import TracebackType
 
 import requests
+import requests.adapters
 import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
+from urllib3.connectionpool import HTTPConnectionPool
 
 from protos.addresses import AddressPolicy, forbidden_cause, guarded_session
 from protos.deadlines import due
 from protos.logs import REQUEST_ID, request_id
 from pserver.model import Conflict, InvalidRequest, NoRoom, NotFound, Peer, PServerError, Refused, Unavailable
+from pserver.remote.short_ask import PlainAnswer, ShortAsk
 
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 5.0
@@ -62,6 +67,57 @@ class LacksPiece(NotFound):
         self.bitfield = bitfield
 
 
+class LibraryAnswer:
+    """As PlainAnswer, but the library's: an answer whose head is here. A context manager, or ended by `end`."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self.status = response.status_code
+        self._response = response
+        # urllib3's own readinto reads into fresh bytes and copies; that of http.client below it reads from the
+        # socket into the buffer.
+        self._body: http.client.HTTPResponse = response.raw._original_response  # type: ignore[assignment] # always one
+        self.socket = _socket_of(self._body)
+
+    def header(self, name: str) -> str | None:
+        """The value of that header."""
+        value: str | None = self._response.headers.get(name)
+        return value
+
+    def readinto(self, into: memoryview) -> int:
+        """Read until `into` is full, or the connection ends; how many bytes."""
+        return self._body.readinto(into)
+
+    def body(self, most_bytes: int, ends: float) -> bytes | None:
+        """All of the body, here by `ends` (monotonic seconds), or as much as comes; None if it is longer than that."""
+        read = bytearray()
+        due(self._response, ends)
+        while chunk := self._response.raw.read1(_CHUNK_BYTES, decode_content=False):
+            read += chunk
+            if len(read) > most_bytes:
+                return None
+            if time.monotonic() > ends:
+                raise TimeoutError("timed out")
+        return bytes(read)
+
+    def end(self) -> None:
+        """Let go of the connection: it may be used again if all of the body was read, else it is closed."""
+        if self._body.isclosed():
+            self._response.raw.release_conn()
+        else:
+            self._response.close()
+
+    def __enter__(self) -> "LibraryAnswer":
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+
+Answer = PlainAnswer | LibraryAnswer
+
+
 class PeerHttp:
     """Requests to other peers, on kept connections. Thread-safe. Everything it raises is of the model or above."""
 
@@ -69,6 +125,7 @@ class PeerHttp:
         self._session = guarded_session(policy, _CONNECTIONS_A_PEER, ca_file)
         self._session.headers.update(_ALWAYS)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # peers set no cookies here
+        self._short = ShortAsk(self._pool)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -84,12 +141,12 @@ class PeerHttp:
         headers: Mapping[str, str] | None = None,
         body: object = None,
         read_seconds: float = READ_SECONDS,
-    ) -> requests.Response:
-        """The response, once its headers are here and its status is below 300; whoever gets it closes it.
+    ) -> Answer:
+        """The answer, once its head is here and its status is below 300; whoever gets it ends it (a context manager).
 
-        `read_seconds`: how long nothing may come, and how long all of the headers may take.
+        `read_seconds`: how long nothing may come, and how long all of the head may take.
         """
-        sent = dict(headers or {})
+        sent = {**_ALWAYS, **(headers or {})}
         if request_id():
             sent[REQUEST_ID] = request_id()
         if token is not None:
@@ -99,11 +156,15 @@ class PeerHttp:
             sent["Content-Type"] = "application/json"
             encoded = json.dumps(body, ensure_ascii=False).encode()  # names as they are: bodies have a limit
         with _our_errors(peer):
-            response = self._send(method, peer.url + path, sent, encoded, read_seconds)
-        if response.status_code >= 300:
-            with response:
-                raise self._problem(peer, response)
-        return response
+            answer: Answer | None = None
+            if peer.url.isascii():
+                answer = self._short.ask(method, peer.url, path, sent, body=encoded, seconds=read_seconds)
+            if answer is None:
+                answer = LibraryAnswer(self._send(method, peer.url + path, sent, encoded, read_seconds))
+        if answer.status >= 300:
+            with answer:
+                raise self._problem(peer, answer)
+        return answer
 
     def json(
         self,
@@ -117,21 +178,16 @@ class PeerHttp:
     ) -> object:
         """The JSON that is answered. `seconds`: how long all of it may take, from the first byte of the request."""
         ends = time.monotonic() + seconds
-        with self.answer(method, peer, path, token, body=body, read_seconds=seconds) as response:
-            return _parsed(peer, self.body(peer, response, MAX_JSON_BYTES, ends))
+        with self.answer(method, peer, path, token, body=body, read_seconds=seconds) as answer:
+            return _parsed(peer, self.body(peer, answer, MAX_JSON_BYTES, ends))
 
-    def body(self, peer: Peer, response: requests.Response, most_bytes: int, ends: float) -> bytes:
+    def body(self, peer: Peer, answer: Answer, most_bytes: int, ends: float) -> bytes:
         """All of the body, if it has at most `most_bytes` and is here by `ends` (monotonic seconds)."""
-        read = bytearray()
-        due(response, ends)
         with _our_errors(peer):
-            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
-                read += chunk
-                if len(read) > most_bytes:
-                    raise PeerLied(f"{peer.name} sent more than the {most_bytes} bytes that this can be")
-                if time.monotonic() > ends:
-                    raise PeerStalled(f"{peer.name} is too slow to answer")
-        return bytes(read)
+            read = answer.body(most_bytes, ends)
+        if read is None:
+            raise PeerLied(f"{peer.name} sent more than the {most_bytes} bytes that this can be")
+        return read
 
     def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, read_seconds: float
@@ -145,13 +201,8 @@ class PeerHttp:
                 )
             # What Session.request adds to this (cookies, proxies, redirects, hooks) is not wanted here, and it takes
             # longer than all the rest.
-            adapter, prepared = self._session.get_adapter(url), requests.PreparedRequest()
-            verify = True if self._session.verify is None else self._session.verify
-            prepared.method, prepared.url, prepared.body = method, url, body
-            prepared.headers = CaseInsensitiveDict({**_ALWAYS, **headers})
-            if body is not None or method == "POST":
-                prepared.headers["Content-Length"] = str(len(body or b""))
-            return adapter.send(prepared, stream=True, timeout=timeout, verify=verify, proxies={})
+            adapter, prepared = self._session.get_adapter(url), _prepared(method, url, headers, body)
+            return adapter.send(prepared, stream=True, timeout=timeout, verify=self._verify, proxies={})
 
         try:
             return send()
@@ -160,11 +211,31 @@ class PeerHttp:
                 raise
             return send()  # all of our requests may be sent twice
 
-    def _problem(self, peer: Peer, response: requests.Response) -> PServerError:
-        said = self.body(peer, response, MAX_PROBLEM_BYTES, time.monotonic() + READ_SECONDS)
+    def _problem(self, peer: Peer, answer: Answer) -> PServerError:
+        said = self.body(peer, answer, MAX_PROBLEM_BYTES, time.monotonic() + READ_SECONDS)
         code, detail = _code_and_detail(said)
-        words = f"{peer.name} answered: {detail or response.reason or response.status_code}"
-        return _error_for(response.status_code, code, words, response.headers.get("P2P-Bitfield"))
+        words = f"{peer.name} answered: {detail or http.client.responses.get(answer.status, answer.status)}"
+        return _error_for(answer.status, code, words, answer.header("p2p-bitfield"))
+
+    def _pool(self, url: str) -> HTTPConnectionPool:
+        adapter = self._session.get_adapter(url)
+        assert isinstance(adapter, requests.adapters.HTTPAdapter)  # as guarded_session mounts them
+        found = adapter.get_connection_with_tls_context(_prepared("GET", url, {}, None), self._verify)
+        assert isinstance(found, HTTPConnectionPool)
+        return found
+
+    @property
+    def _verify(self) -> bool | str:
+        return True if self._session.verify is None else self._session.verify
+
+
+def _prepared(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> requests.PreparedRequest:
+    prepared = requests.PreparedRequest()
+    prepared.method, prepared.url, prepared.body = method, url, body
+    prepared.headers = CaseInsensitiveDict(headers)
+    if body is not None or method == "POST":
+        prepared.headers["Content-Length"] = str(len(body or b""))
+    return prepared
 
 
 def decode_bitfield(text: str | None) -> bytes | None:
@@ -192,6 +263,13 @@ class _our_errors:  # noqa: N801 - reads as the statement that it is
 
 
 our_errors: Callable[[Peer], _our_errors] = _our_errors
+
+
+def _socket_of(body: object) -> socket.socket | None:
+    """The socket below an http.client response (it keeps it to itself)."""
+    raw = getattr(getattr(body, "fp", None), "raw", None)
+    found = getattr(raw, "_sock", None)
+    return found if isinstance(found, socket.socket) else None
 
 
 def _ours(peer: Peer, error: BaseException) -> PServerError:

@@ -19,7 +19,7 @@ from pserver.pieces import MAX_FILE_BYTES, BadManifest, Manifest, Want, decode_m
 from pserver.remote.bundle_frames import MAX_ANSWER_BYTES
 from pserver.remote.json_fields import Fields
 from pserver.remote.lookup_json import answer_from_json, request_to_json
-from pserver.remote.peer_http import READ_SECONDS, PeerHttp, PeerLied, decode_bitfield
+from pserver.remote.peer_http import READ_SECONDS, Answer, PeerHttp, PeerLied, decode_bitfield
 from pserver.remote.reading import Interrupt, RangeReader
 from pserver.remote.swarm_messages import SwarmNews, news_from_json, sent_range, want_headers
 
@@ -92,10 +92,10 @@ class PeerClient:
         """
         token = self._token(peer, "file", file_id)
         path, read_seconds = f"/peer/v1/manifests/{file_id.hex()}", min(READ_SECONDS, self._stall_seconds)
-        with self._http.answer("GET", peer, path, token, read_seconds=read_seconds) as response:
+        with self._http.answer("GET", peer, path, token, read_seconds=read_seconds) as answer:
             ends = time.monotonic() + _MANIFEST_SECONDS
-            encoded = self._http.body(peer, response, max_manifest_bytes(most_bytes), ends)
-            header = response.headers.get("P2P-Bitfield")
+            encoded = self._http.body(peer, answer, max_manifest_bytes(most_bytes), ends)
+            header = answer.header("p2p-bitfield")
         try:
             return decode_manifest(encoded, file_id), decode_bitfield(header)
         except (BadManifest, ValueError) as error:
@@ -107,10 +107,10 @@ class PeerClient:
         NotFound; Conflict "changed".
         """
         token, ends = self._token(peer, "file", file_id), time.monotonic() + _MANIFEST_SECONDS
-        with self._http.answer("GET", peer, f"/peer/v1/digests/{file_id.hex()}", token) as response:
-            body = self._http.body(peer, response, encoded_bytes(size), ends)
+        with self._http.answer("GET", peer, f"/peer/v1/digests/{file_id.hex()}", token) as answer:
+            body = self._http.body(peer, answer, encoded_bytes(size), ends)
         try:
-            if response.status_code != 202:
+            if answer.status != 202:
                 return decode_digests(body, size)
             done = Fields(json.loads(body), "").integer("bytes_done", 0, MAX_FILE_BYTES)
         except (BadDigests, InvalidRequest, ValueError, RecursionError) as error:
@@ -133,7 +133,7 @@ class PeerClient:
         is for the caller to check. NotFound; LacksPiece; Conflict "changed". The bytes are unchecked.
         """
         last = offset + length - 1
-        response = self._http.answer(
+        answer = self._http.answer(
             "GET",
             peer,
             f"/peer/v1/files/{file_id.hex()}",
@@ -141,17 +141,16 @@ class PeerClient:
             headers={"Range": f"bytes={offset}-{last}", **(want_headers(want) if want is not None else {})},
             read_seconds=self._stall_seconds,
         )
-        said, sent = response.headers.get("Content-Range", ""), response.headers.get("Content-Length", "")
-        encoded = "Content-Encoding" in response.headers or "Transfer-Encoding" in response.headers
-        if want is not None and response.status_code == 206:
+        said, sent = answer.header("content-range") or "", answer.header("content-length") or ""
+        if want is not None and answer.status == 206:
             offset, length = sent_range(said) or (offset, length)
             last = offset + length - 1
-        ranged = response.status_code == 206 and said.startswith(f"bytes {offset}-{last}/")
-        whole = response.status_code == 200 and offset == 0  # all of the file is what was asked for
-        if encoded or sent != str(length) or not (ranged or whole):
-            response.close()
+        ranged = answer.status == 206 and said.startswith(f"bytes {offset}-{last}/")
+        whole = answer.status == 200 and offset == 0  # all of the file is what was asked for
+        if _is_encoded(answer) or sent != str(length) or not (ranged or whole):
+            answer.end()
             raise PeerLied(f"{peer.name} sent other bytes than those asked for")
-        return RangeReader(peer, response, length, interrupt, offset)
+        return RangeReader(peer, answer, length, interrupt, offset)
 
     def swarm(self, peer: Peer, file_id: bytes, own: Peer, has: bytes) -> SwarmNews:
         """Ask who else fetches that file from `peer`, telling it where this peer is and which pieces (packed) it has.
@@ -171,7 +170,7 @@ class PeerClient:
 
         At most MAX_BUNDLE_FILES. The bytes are unchecked: see bundle_frames.
         """
-        response = self._http.answer(
+        answer = self._http.answer(
             "POST",
             peer,
             "/peer/v1/bundles",
@@ -179,13 +178,12 @@ class PeerClient:
             body={"file_ids": [file_id.hex() for file_id in file_ids]},
             read_seconds=self._stall_seconds,
         )
-        sent = response.headers.get("Content-Length", "")
-        encoded = "Content-Encoding" in response.headers or "Transfer-Encoding" in response.headers
+        sent = answer.header("content-length") or ""
         fits = sent.isdecimal() and len(sent) < 10 and 0 < int(sent) <= MAX_ANSWER_BYTES
-        if encoded or response.status_code != 200 or not fits:
-            response.close()
+        if _is_encoded(answer) or answer.status != 200 or not fits:
+            answer.end()
             raise PeerLied(f"{peer.name} sent no bundle of the files asked for")
-        return RangeReader(peer, response, int(sent), interrupt), int(sent)
+        return RangeReader(peer, answer, int(sent), interrupt), int(sent)
 
     def offer(self, peer: Peer, offer: Offer) -> OfferView:
         """Offer a file for `peer` to hold (state done: it does already). NoRoom; Refused if it takes none."""
@@ -225,6 +223,10 @@ class PeerClient:
     def _token(self, peer: Peer, scope: str, file_id: bytes | None = None) -> str:
         about = None if file_id is None else file_id.hex()
         return self._issuer.token(peer.peer_id, scope, self._wall(), about)
+
+
+def _is_encoded(answer: Answer) -> bool:
+    return answer.header("content-encoding") is not None or answer.header("transfer-encoding") is not None
 
 
 class _checked:  # noqa: N801 - reads as the statement that it is

@@ -1,21 +1,17 @@
 """A range of a file as it comes from another peer: read straight into a buffer, and stoppable from outside."""
 
 import contextlib
-import http.client
 import socket
 import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
 
-import requests
-
 from pserver.model import Peer
-from pserver.remote.peer_http import PeerDead, our_errors
+from pserver.remote.peer_http import Answer, PeerDead, our_errors
 
 _LEAST_SLICE_BYTES = 16 << 10
 _MOST_SLICE_BYTES = 1 << 20
-_MOST_AWAITED_BYTES = 64 << 10  # more would have the kernel change the connection's buffer
 _SLICE_SECONDS = 0.1  # a slice should take about this long, so that a slow source is seen to be slow
 
 
@@ -45,22 +41,15 @@ class Interrupt:
 class RangeReader:
     """The body of one range request. A context manager: left before all is read, it closes the connection."""
 
-    def __init__(
-        self, peer: Peer, response: requests.Response, length: int, interrupt: Interrupt | None, offset: int = 0
-    ) -> None:
+    def __init__(self, peer: Peer, answer: Answer, length: int, interrupt: Interrupt | None, offset: int = 0) -> None:
         self.offset, self.length = offset, length  # of what is sent
         self._peer = peer
-        self._response = response
-        # urllib3's own readinto reads into fresh bytes and copies; that of http.client below it reads from the
-        # socket into the buffer.
-        self._body: http.client.HTTPResponse = response.raw._original_response  # type: ignore[assignment] # always one
+        self._answer = answer
         self._left = length
-        self.bitfield = response.headers.get("P2P-Bitfield")  # as it was sent; None: the peer has all
+        self.bitfield = answer.header("p2p-bitfield")  # as it was sent; None: the peer has all
         self._slice_bytes = _LEAST_SLICE_BYTES * 8
         self._interrupt = interrupt or Interrupt()
-        self._socket = _socket_of(self._body)
-        self._awaited = 1
-        self._interrupt.attach(self._socket)
+        self._interrupt.attach(answer.socket)
 
     def fill(
         self,
@@ -76,29 +65,15 @@ class RangeReader:
         done = 0
         while done < len(into):
             part = into[done : done + allowed(min(self._slice_bytes, len(into) - done))]
-            self._await(len(part), self._left - done - len(part))
             began = time.monotonic()
             with our_errors(self._peer):
-                count = self._body.readinto(part)
+                count = self._answer.readinto(part)
             if not count:
                 raise PeerDead(f"{self._peer.name} closed the connection before the end")
             self._pace(count, time.monotonic() - began)
             done += count
             on_slice(part[:count])
         self._left -= done
-
-    def _await(self, count: int, after: int) -> None:
-        """Let the kernel wake us once so many bytes are here, and not for each packet.
-
-        No more than will come after them: with the last of these it would else wait for bytes that do not come.
-        """
-        awaited = min(count, after, _MOST_AWAITED_BYTES)
-        if awaited < _LEAST_SLICE_BYTES:
-            awaited = 1
-        if awaited != self._awaited and type(self._socket) is socket.socket:  # TLS has buffers of its own
-            with our_errors(self._peer):
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, awaited)
-            self._awaited = awaited
 
     def _pace(self, count: int, seconds: float) -> None:
         if seconds < _SLICE_SECONDS / 4:
@@ -114,18 +89,7 @@ class RangeReader:
     ) -> None:
         self._interrupt.attach(None)
         with contextlib.suppress(OSError, AttributeError):  # it is being thrown away
-            if self._left == 0:
-                self._await(1, 0)
-                self._response.raw.release_conn()
-            else:
-                self._response.close()
-
-
-def _socket_of(body: object) -> socket.socket | None:
-    """The socket below an http.client response (it keeps it to itself)."""
-    raw = getattr(getattr(body, "fp", None), "raw", None)
-    found = getattr(raw, "_sock", None)
-    return found if isinstance(found, socket.socket) else None
+            self._answer.end()
 
 
 def _shut(connection: socket.socket) -> None:
