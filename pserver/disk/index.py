@@ -24,9 +24,9 @@ from pserver.disk.rows import (
     put,
     put_new,
     rows_by_name,
-    rows_by_raw_name,
     rows_with_hashes,
     shared,
+    stamps_by_raw_name,
 )
 from pserver.disk.words import words_of
 from pserver.model import Changes, FileEntry, SharedFile
@@ -84,10 +84,7 @@ class Index:
     def stamps_of(self, raw_names: Sequence[bytes]) -> dict[bytes, Stamp]:
         """Raw name to stamp of those that are in the index."""
         with self._database.reading() as db:
-            return {
-                row.raw_name: (row.size, row.mtime_ns, row.ctime_ns, row.inode)
-                for row in rows_by_raw_name(db, raw_names)
-            }
+            return dict(stamps_by_raw_name(db, raw_names))
 
     def rows_with_hashes(self, file_ids: Sequence[bytes]) -> dict[bytes, list[tuple[SharedFile, bytes]]]:
         """Of those files every row, by name, each with the piece hashes."""

@@ -64,7 +64,9 @@ class Parent:
     def move(self, partial_fd: int, partial_base: str, name: str) -> str:
         """Move a partial here, under the last part of `name` or a numbered form of that; the whole name used."""
         last = name.rpartition("/")[2]
-        return "/".join([*self._used, self._move(partial_fd, partial_base, last, _room(self._used, [last]))])
+        if not self._move_plainly(partial_fd, partial_base, last):
+            last = self._move(partial_fd, partial_base, last, _room(self._used, [last]))
+        return "/".join([*self._used, last])
 
     def sync(self) -> None:
         """Get what was moved here onto the disk."""
@@ -73,6 +75,16 @@ class Parent:
     def close(self) -> None:
         """Let go of it."""
         os.close(self.fd)
+
+    def _move_plainly(self, partial_fd: int, partial_base: str, last: str) -> bool:
+        """Move it under just that name: False if that is taken, or may be in another Unicode form."""
+        if not last.isascii():
+            return False
+        try:
+            _rename(partial_fd, os.fsencode(partial_base), self.fd, last.encode())
+        except FileExistsError:
+            return False
+        return True
 
     def _move(self, partial_fd: int, partial_base: str, last: str, room: int) -> str:
         taken = set() if last.isascii() else self._names()

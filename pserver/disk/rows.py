@@ -19,6 +19,7 @@ from pserver.model import FileEntry, SharedFile
 from pserver.pieces import Manifest
 
 COLUMNS = "name, raw_name, size, mtime_ns, ctime_ns, inode, file_id, sha256, sha256_checked, sequence"
+_STAMP = "raw_name, size, mtime_ns, ctime_ns, inode"
 _AT_ONCE = 500  # rows a statement: SQLite allows 32,766 values
 _UPSERT = f"""
     INSERT INTO files ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -111,10 +112,11 @@ def rows_by_name(db: sqlite3.Connection, names: Iterable[str]) -> Iterator[Share
     return map(shared, db.execute(f"SELECT {COLUMNS} FROM files {where}", (json.dumps(list(names)),)))
 
 
-def rows_by_raw_name(db: sqlite3.Connection, raw_names: Sequence[bytes]) -> Iterator[SharedFile]:
-    """The rows of those raw names."""
+def stamps_by_raw_name(db: sqlite3.Connection, raw_names: Sequence[bytes]) -> Iterator[tuple[bytes, Stamp]]:
+    """Of those raw names that there are rows of: the name and its stamp."""
     for some in _cut(raw_names):
-        yield from map(shared, db.execute(f"SELECT {COLUMNS} FROM files WHERE raw_name IN ({marks(len(some))})", some))
+        rows = db.execute(f"SELECT {_STAMP} FROM files WHERE raw_name IN ({marks(len(some))})", some)
+        yield from ((raw_name, (size, mtime, ctime, inode)) for raw_name, size, mtime, ctime, inode in rows)
 
 
 def marks(count: int, columns: int = 0) -> str:

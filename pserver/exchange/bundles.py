@@ -83,6 +83,8 @@ class Batch:
     def leave(self, items: Iterable[Item]) -> None:
         """These are left to others."""
         leaving = list(items)
+        if not leaving:
+            return
         self.left += ((item, self.holders.get(item.file_id, [])) for item in leaving)
         self.done({item.number for item in leaving})
 
