@@ -70,6 +70,8 @@ class LacksPiece(NotFound):
 class LibraryAnswer:
     """As PlainAnswer, but the library's: an answer whose head is here. A context manager, or ended by `end`."""
 
+    slice_bytes = 16 << 10  # how much to read at once, as long as it is not known how quickly it comes
+
     def __init__(self, response: requests.Response) -> None:
         self.status = response.status_code
         self._response = response

@@ -47,7 +47,7 @@ class RangeReader:
         self._answer = answer
         self._left = length
         self.bitfield = answer.header("p2p-bitfield")  # as it was sent; None: the peer has all
-        self._slice_bytes = _LEAST_SLICE_BYTES * 8
+        self._slice_bytes = answer.slice_bytes
         self._interrupt = interrupt or Interrupt()
         self._interrupt.attach(answer.socket)
 

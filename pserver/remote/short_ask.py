@@ -16,10 +16,13 @@ from urllib.parse import urlsplit
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.exceptions import ClosedPoolError
+from urllib3.util import wait_for_read
 
 _READ_BYTES = 4 << 10  # of a head at once; what comes of the body with it is copied
 _MAX_HEAD_BYTES = 64 << 10
+_FIRST_AWAITED_BYTES = 16 << 10
 _MOST_AWAITED_BYTES = 64 << 10  # more would have the kernel change the connection's buffer
+_QUICK_SECONDS = 0.1  # what takes longer than this to come is told of as far as it came
 _MOST_KNOWN = 256  # peers whose pools are remembered
 _STATUS = re.compile(r"HTTP/1\.1 ([2-5][0-9]{2})(?: [ -~]*)?")
 _HEADER = re.compile(r"([A-Za-z0-9-]+):[ \t]*([ -~]*)")
@@ -34,6 +37,8 @@ class PlainAnswer:
 
     `socket` is what the body comes from, but for what came with the head.
     """
+
+    slice_bytes = 1 << 20  # how much to read at once: `readinto` sees by itself that it comes slowly
 
     def __init__(
         self,
@@ -53,25 +58,31 @@ class PlainAnswer:
         self._pool = pool
         self._has_lowat = type(self.socket) is socket.socket  # TLS has buffers of its own
         self._awaited = 1
+        self._quick_bytes = _FIRST_AWAITED_BYTES  # so many have come without much waiting
 
     def header(self, name: str) -> str | None:
         """The value of that header (its name in small letters)."""
         return self._headers.get(name)
 
     def readinto(self, into: memoryview) -> int:
-        """Read until `into` is full, or the connection ends; how many bytes. Raises OSError.
+        """Read until `into` is full, or some came slowly, or the connection ends; how many bytes. Raises OSError.
 
         No more is read than the answer's length: the rest would be of another.
         """
         into = into[: self._left]
         done = self._take_ahead(into)
-        while done < len(into):
-            if self._has_lowat:
-                self._await(min(len(into) - done, _MOST_AWAITED_BYTES))
-            count = self.socket.recv_into(into[done:])
+        began = before = time.monotonic()
+        while done < len(into) and before - began < _QUICK_SECONDS:
+            count = self._receive(into[done:])
             if not count:
                 break
             done += count
+            now = time.monotonic()
+            if now - before < _QUICK_SECONDS / 4:
+                self._quick_bytes = min(self._quick_bytes * 2, _MOST_AWAITED_BYTES)
+            elif now - before > _QUICK_SECONDS:
+                self._quick_bytes = max(self._quick_bytes // 4, 1)
+            before = now
         self._left -= done
         return done
 
@@ -119,6 +130,20 @@ class PlainAnswer:
         if count:
             into[:count], self._ahead = self._ahead[:count], self._ahead[count:]
         return count
+
+    def _receive(self, into: memoryview) -> int:
+        if self._has_lowat:
+            self._await(min(len(into), self._quick_bytes))
+        try:
+            return self.socket.recv_into(into)
+        except TimeoutError:
+            if self._awaited == 1:
+                raise
+            self._quick_bytes = 1
+            self._await(1)
+            if not wait_for_read(self.socket, 0):
+                raise
+            return self.socket.recv_into(into)  # less came than was waited for
 
     def _await(self, count: int) -> None:
         """Let the kernel wake us once so many bytes are here, and not for each packet."""

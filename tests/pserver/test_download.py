@@ -140,6 +140,15 @@ def test_a_source_killed_midway_is_replaced_by_one_that_is_looked_up(tmp_path: P
         assert sum(c.asked.pieces.values()) < 20, "what b sent was kept"
 
 
+def test_a_source_that_is_slow_all_the_time_does_not_stall(tmp_path: Path) -> None:
+    """In the time after which silence is a stall only a part of a piece comes: it is seen to come."""
+    content = content_of(2)
+    with FakeSource("b", content, behaviour=Behaviour(rate=2e5)) as source, Lab(tmp_path) as lab:
+        file_id = lab.knows(content, source)
+        lab.wait(lab.downloads.start("a", [Wanted("a", file_id, len(content))]).id, "done")
+        assert sum(source.asked.pieces.values()) == 2, "no piece was asked for again"
+
+
 def test_without_any_source_it_fails_after_its_patience_and_can_be_resumed(tmp_path: Path) -> None:
     content = content_of(4)
     with FakeSource("b", content) as b, Lab(tmp_path) as lab:

@@ -1,6 +1,7 @@
 """The short way of asking: it says what the library says, and what is not plain the library reads."""
 
 import json
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -62,8 +63,8 @@ def then(*answers: bytes | None) -> Callable[[bytes], bytes | None]:
 
 
 @contextmanager
-def dripping() -> Iterator[Peer]:
-    """A peer that answers the first request well, and the next with a head of which a byte comes now and then."""
+def dripping(first: bytes, drop: bytes, drops: int = 1 << 30) -> Iterator[Peer]:
+    """A peer that answers the first request well, and the next with `first` at once and then a drop now and then."""
     listening, over = socket.create_server(("127.0.0.1", 0)), threading.Event()
 
     def serve() -> None:
@@ -72,8 +73,12 @@ def dripping() -> Iterator[Peer]:
             connection.recv(65536)
             connection.sendall(GOOD)
             connection.recv(65536)
-            while not over.wait(0.02):
-                connection.sendall(b"H")
+            connection.sendall(first)
+            for _ in range(drops):
+                if over.wait(0.02):
+                    return
+                connection.sendall(drop)
+            over.wait(10)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -166,7 +171,7 @@ def test_each_failure_is_the_same_as_on_the_long_way(
 
 
 def test_a_head_that_drips_is_stalled_in_time(asker: Asker) -> None:
-    with dripping() as peer:
+    with dripping(b"", b"H") as peer:
         asker.json(peer)
         with pytest.raises(PeerStalled):
             asker.json(peer, seconds=0.3)
@@ -185,6 +190,20 @@ def test_a_body_is_read_to_its_end_and_no_further(asker: Asker) -> None:
         assert bytes(buffer[: len(content)]) == content
         assert asker.json(peer, seconds=1.0) == {}, "a short answer does not wait to be a long one"
         assert asker.long == 1
+
+
+def test_a_body_that_comes_slowly_comes(asker: Asker) -> None:
+    """More is waited for at once than comes within the time for silence: what came by then counts."""
+    quickly, slowly = random.Random(1).randbytes(400_000), random.Random(2).randbytes(100)
+    content = quickly + slowly * 50
+    with dripping(answer(content)[: -len(slowly) * 50], slowly, 50) as peer:
+        asker.json(peer)
+        buffer, done, reads = memoryview(bytearray(len(content))), 0, 0
+        with asker.http.answer("GET", peer, "/x", None, read_seconds=0.3) as said:
+            while count := said.readinto(buffer[done:]):
+                done, reads = done + count, reads + 1
+        assert buffer == content and asker.long == 1
+        assert reads > 3, "that it is slow is seen"
 
 
 def test_a_body_that_is_not_wanted_to_its_end_ends_the_connection(asker: Asker) -> None:
