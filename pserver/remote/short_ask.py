@@ -94,16 +94,12 @@ class PlainAnswer:
         if self._left > most_bytes:
             return None
         read = memoryview(bytearray(self._left))
-        done = self._take_ahead(read)
-        while done < len(read):
-            left = ends - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("timed out")
-            self.socket.settimeout(left)
-            count = self.socket.recv_into(read[done:])
-            if not count:
-                break
-            done += count
+        done, patience = self._take_ahead(read), self.socket.gettimeout()
+        try:
+            while done < len(read) and (count := _receive_by(ends, self.socket, read[done:])):
+                done += count
+        finally:
+            self.socket.settimeout(patience)
         self._left -= done
         return bytes(read[:done])
 
@@ -150,6 +146,14 @@ class PlainAnswer:
         if count != self._awaited:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
             self._awaited = count
+
+
+def _receive_by(ends: float, opened: socket.socket, into: memoryview) -> int:
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("timed out")
+    opened.settimeout(left)
+    return opened.recv_into(into)
 
 
 class ShortAsk:
@@ -228,16 +232,12 @@ def _ask(connection: HTTPConnection, pool: HTTPConnectionPool, request: bytes, s
 
 def _rest_of_head(opened: socket.socket, begun: bytes, ends: float) -> bytes:
     """What comes until the head has its end, or is too long, or the connection ends. Raises OSError."""
-    came = begun
+    came, part = begun, memoryview(bytearray(_READ_BYTES))
     while came and len(came) <= _MAX_HEAD_BYTES and not _END_OF_HEAD.search(came, max(len(came) - _READ_BYTES - 3, 0)):
-        left = ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        opened.settimeout(left)
-        more = opened.recv(_READ_BYTES)
-        if not more:
+        count = _receive_by(ends, opened, part)
+        if not count:
             break
-        came += more
+        came += part[:count]
     return came[len(begun) :]
 
 
