@@ -165,7 +165,7 @@ def test_each_failure_is_the_same_as_on_the_long_way(
     with scripted(then(said, GOOD)) as (peer, _):
         asker.json(peer)
         with pytest.raises(error, match=words):
-            asker.json(peer, seconds=0.3)
+            asker.json(peer, seconds=0.3 if said is None else 10)
         assert asker.long == 1
         assert asker.json(peer) == {"good": True}, "what was left of it is in nobody's way"
 
@@ -188,18 +188,18 @@ def test_a_body_is_read_to_its_end_and_no_further(asker: Asker) -> None:
             assert said.readinto(buffer[200_000:]) == len(content) - 200_000
             assert said.readinto(buffer) == 0
         assert bytes(buffer[: len(content)]) == content
-        assert asker.json(peer, seconds=1.0) == {}, "a short answer does not wait to be a long one"
+        assert asker.json(peer, seconds=5) == {}, "a short answer does not wait to be a long one"
         assert asker.long == 1
 
 
 def test_a_body_that_comes_slowly_comes(asker: Asker) -> None:
     """More is waited for at once than comes within the time for silence: what came by then counts."""
     quickly, slowly = random.Random(1).randbytes(400_000), random.Random(2).randbytes(100)
-    content = quickly + slowly * 50
-    with dripping(answer(content)[: -len(slowly) * 50], slowly, 50) as peer:
+    content = quickly + slowly * 100
+    with dripping(answer(content)[: -len(slowly) * 100], slowly, 100) as peer:
         asker.json(peer)
         buffer, done, reads = memoryview(bytearray(len(content))), 0, 0
-        with asker.http.answer("GET", peer, "/x", None, read_seconds=0.3) as said:
+        with asker.http.answer("GET", peer, "/x", None, read_seconds=0.5) as said:
             while count := said.readinto(buffer[done:]):
                 done, reads = done + count, reads + 1
         assert buffer == content and asker.long == 1
