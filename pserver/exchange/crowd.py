@@ -20,8 +20,8 @@ _PARTS_OF_FILE, _PARTS_OF_REST = 64, 32  # no request is for more than such a pa
 _RUN_IN_CROWD = 2  # pieces that a request keeps which was made before there was a crowd
 _LEAST_RUN = 2  # pieces, if these parts allow it
 _WORTH_TWICE_SECONDS = 1.0
-_SMOOTHED = 0.05  # the part that one answer has in what is believed of the others
-_PIECES_A_REQUEST = 3  # so many pieces behind: one request more
+_SMOOTHED = 0.1  # the part that one answer has in what is believed of the others
+_PIECES_A_REQUEST = 2  # so many pieces behind: one request more
 _MOST_FEWER, _MOST_MORE = 2, 10
 
 

@@ -9,9 +9,10 @@ keeps them; and it is asked again, over another, where a head is not plain or a 
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from types import TracebackType
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
@@ -22,13 +23,14 @@ _READ_BYTES = 4 << 10  # of a head at once; what comes of the body with it is co
 _MAX_HEAD_BYTES = 64 << 10
 _FIRST_AWAITED_BYTES = 16 << 10
 _MOST_AWAITED_BYTES = 64 << 10  # more would have the kernel change the connection's buffer
-_QUICK_SECONDS = 0.1  # what takes longer than this to come is told of as far as it came
+_QUICK_SECONDS = 0.25  # what takes longer than this to come is told of as far as it came
 _MOST_KNOWN = 256  # peers whose pools are remembered
 _STATUS = re.compile(r"HTTP/1\.1 ([2-5][0-9]{2})(?: [ -~]*)?")
 _HEADER = re.compile(r"([A-Za-z0-9-]+):[ \t]*([ -~]*)")
 _END_OF_HEAD = re.compile(rb"\n\r?\n")  # also where lines end as they should not
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _NO_BODY = frozenset({"204", "304"})
+_Head = tuple[int, Mapping[str, str]]  # the status, and the headers by names in small letters
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -42,23 +44,22 @@ class PlainAnswer:
 
     def __init__(
         self,
-        status: int,
-        headers: Mapping[str, str],
+        head: _Head,
         ahead: bytes,
         connection: HTTPConnection,
         pool: HTTPConnectionPool,
+        quick_bytes: MutableMapping[HTTPConnection, int],
     ) -> None:
-        self.status = status
-        self.length = int(headers["content-length"])
+        self.status, self._headers = head
+        self.length = self._left = int(self._headers["content-length"])
         self.socket: socket.socket = connection.sock
-        self._headers = headers
         self._ahead = memoryview(ahead)
-        self._left = self.length
         self._connection = connection
         self._pool = pool
         self._has_lowat = type(self.socket) is socket.socket  # TLS has buffers of its own
         self._awaited = 1
-        self._quick_bytes = _FIRST_AWAITED_BYTES  # so many have come without much waiting
+        self._quick_bytes = quick_bytes.get(connection, _FIRST_AWAITED_BYTES)
+        self._all_quick_bytes = quick_bytes
 
     def header(self, name: str) -> str | None:
         """The value of that header (its name in small letters)."""
@@ -105,6 +106,7 @@ class PlainAnswer:
 
     def end(self) -> None:
         """Let go of the connection: it may be used again if all of the body was read, else it is closed."""
+        self._all_quick_bytes[self._connection] = self._quick_bytes
         try:
             if self._left or self._headers.get("connection", "").lower() == "close":
                 self._connection.close()  # the pool opens it again when it is needed
@@ -162,6 +164,8 @@ class ShortAsk:
     def __init__(self, pool_of: Callable[[str], HTTPConnectionPool]) -> None:
         self._pool_of = pool_of
         self._known: dict[str, tuple[HTTPConnectionPool, str]] = {}  # by URL: the pool, and the Host to send
+        # How many bytes came at once without much waiting, of each connection.
+        self._quick_bytes: WeakKeyDictionary[HTTPConnection, int] = WeakKeyDictionary()
 
     def ask(
         self, method: str, url: str, path: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
@@ -182,7 +186,9 @@ class ShortAsk:
         request = "\r\n".join([*lines, "", ""]).encode("ascii") + (body or b"")
         answer: PlainAnswer | None = None
         try:
-            answer = _ask(connection, pool, request, seconds)
+            found = _ask(connection.sock, request, seconds)
+            if found is not None:
+                answer = PlainAnswer(*found, connection, pool, self._quick_bytes)
         finally:
             if answer is None:
                 connection.close()
@@ -209,8 +215,8 @@ class ShortAsk:
         return found
 
 
-def _ask(connection: HTTPConnection, pool: HTTPConnectionPool, request: bytes, seconds: float) -> PlainAnswer | None:
-    opened: socket.socket = connection.sock
+def _ask(opened: socket.socket, request: bytes, seconds: float) -> tuple[_Head, bytes] | None:
+    """The head, and what came of the body with it; None: the library must ask."""
     if opened.gettimeout() != seconds:
         opened.settimeout(seconds)
     try:
@@ -227,7 +233,7 @@ def _ask(connection: HTTPConnection, pool: HTTPConnectionPool, request: bytes, s
     found = _plain(head) if found_end else None
     if found is None or len(ahead) > int(found[1]["content-length"]):
         return None
-    return PlainAnswer(*found, ahead, connection, pool)
+    return found, ahead
 
 
 def _rest_of_head(opened: socket.socket, begun: bytes, ends: float) -> bytes:
@@ -241,8 +247,8 @@ def _rest_of_head(opened: socket.socket, begun: bytes, ends: float) -> bytes:
     return came[len(begun) :]
 
 
-def _plain(head: bytes) -> tuple[int, dict[str, str]] | None:
-    """The status and the headers; None if there is anything about them that needs more than this."""
+def _plain(head: bytes) -> _Head | None:
+    """What the head says; None if there is anything about it that needs more than this."""
     status_line, *lines = head.decode("latin-1").split("\r\n")
     status = _STATUS.fullmatch(status_line)
     found = [_HEADER.fullmatch(line) for line in lines]
