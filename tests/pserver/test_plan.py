@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pserver.exchange.asks import Ask, PlanLimits
+from pserver.exchange.crowd import _MOST_MORE
 from pserver.exchange.plan import Plan
 from pserver.exchange.sources import Failure, SourceLimits
 
@@ -31,6 +32,7 @@ class World:
         self.verified: set[int] = set()
         self.wasted: Counter[str] = Counter()
         self.partial: dict[str, set[int]] = {}
+        self.crowded = False  # then one that is behind the others asks more of them
         self.unnamed: dict[int, list[int]] = {}  # choices of which the source has not chosen yet
 
     def decide(self, room: int = 99) -> None:
@@ -52,7 +54,8 @@ class World:
             self.flights[ask.number] = ask
         each = Counter(ask.source for ask in self.flights.values())
         assert max(each.values(), default=0) <= LIMITS.each.connections
-        assert len(each) <= LIMITS.sources
+        self.crowded = self.crowded or self.plan.crowded
+        assert len(each) <= LIMITS.sources + (_MOST_MORE if self.crowded else 0)
         assert self.plan.in_flight == len(self.flights)
 
     def deliver(self, ask: Ask) -> None:
