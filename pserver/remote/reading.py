@@ -45,7 +45,6 @@ class RangeReader:
         self.offset, self.length = offset, length  # of what is sent
         self._peer = peer
         self._answer = answer
-        self._left = length
         self.bitfield = answer.header("p2p-bitfield")  # as it was sent; None: the peer has all
         self._slice_bytes = answer.slice_bytes
         self._interrupt = interrupt or Interrupt()
@@ -73,7 +72,6 @@ class RangeReader:
             self._pace(count, time.monotonic() - began)
             done += count
             on_slice(part[:count])
-        self._left -= done
 
     def _pace(self, count: int, seconds: float) -> None:
         if seconds < _SLICE_SECONDS / 4:

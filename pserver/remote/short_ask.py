@@ -35,7 +35,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class PlainAnswer:
-    """An answer whose head is here, and `length` bytes to come. A context manager, or ended by a call of `end`.
+    """An answer whose head is here, and whose body is to come. A context manager, or ended by a call of `end`.
 
     `socket` is what the body comes from, but for what came with the head.
     """
@@ -51,7 +51,7 @@ class PlainAnswer:
         quick_bytes: MutableMapping[HTTPConnection, int],
     ) -> None:
         self.status, self._headers = head
-        self.length = self._left = int(self._headers["content-length"])
+        self._left = int(self._headers["content-length"])
         self.socket: socket.socket = connection.sock
         self._ahead = memoryview(ahead)
         self._connection = connection
