@@ -9,10 +9,9 @@ keeps them; and it is asked again, over another, where a head is not plain or a 
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
-from weakref import WeakKeyDictionary
 
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
@@ -48,7 +47,6 @@ class PlainAnswer:
         ahead: bytes,
         connection: HTTPConnection,
         pool: HTTPConnectionPool,
-        quick_bytes: MutableMapping[HTTPConnection, int],
     ) -> None:
         self.status, self._headers = head
         self._left = int(self._headers["content-length"])
@@ -58,8 +56,7 @@ class PlainAnswer:
         self._pool = pool
         self._has_lowat = type(self.socket) is socket.socket  # TLS has buffers of its own
         self._awaited = 1
-        self._quick_bytes = quick_bytes.get(connection, _FIRST_AWAITED_BYTES)
-        self._all_quick_bytes = quick_bytes
+        self._quick_bytes = _FIRST_AWAITED_BYTES  # so many have come without much waiting
 
     def header(self, name: str) -> str | None:
         """The value of that header (its name in small letters)."""
@@ -106,7 +103,6 @@ class PlainAnswer:
 
     def end(self) -> None:
         """Let go of the connection: it may be used again if all of the body was read, else it is closed."""
-        self._all_quick_bytes[self._connection] = self._quick_bytes
         try:
             if self._left or self._headers.get("connection", "").lower() == "close":
                 self._connection.close()  # the pool opens it again when it is needed
@@ -164,8 +160,6 @@ class ShortAsk:
     def __init__(self, pool_of: Callable[[str], HTTPConnectionPool]) -> None:
         self._pool_of = pool_of
         self._known: dict[str, tuple[HTTPConnectionPool, str]] = {}  # by URL: the pool, and the Host to send
-        # How many bytes came at once without much waiting, of each connection.
-        self._quick_bytes: WeakKeyDictionary[HTTPConnection, int] = WeakKeyDictionary()
 
     def ask(
         self, method: str, url: str, path: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
@@ -188,7 +182,7 @@ class ShortAsk:
         try:
             found = _ask(connection.sock, request, seconds)
             if found is not None:
-                answer = PlainAnswer(*found, connection, pool, self._quick_bytes)
+                answer = PlainAnswer(*found, connection, pool)
         finally:
             if answer is None:
                 connection.close()
