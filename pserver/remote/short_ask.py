@@ -215,9 +215,10 @@ def _ask(opened: socket.socket, request: bytes, seconds: float) -> tuple[_Head, 
         opened.settimeout(seconds)
     try:
         opened.sendall(request)
+        ends = time.monotonic() + seconds
         came = opened.recv(_READ_BYTES)
         if not _END_OF_HEAD.search(came):
-            came += _rest_of_head(opened, came, time.monotonic() + seconds)
+            came += _rest_of_head(opened, came, ends)
             opened.settimeout(seconds)
     except TimeoutError:
         raise
