@@ -1,9 +1,9 @@
 """The short way of asking a peer: over a connection that is kept, if the answer is a plain one.
 
 requests and what lies below it take longer over a request than everything that has to do with the piece that it
-brings. Here a request is sent, and a head is read that has nothing in it that needs more: HTTP/1.1, each header once
-and on one line, a Content-Length. All else is the library's: it makes the connections, within the address policy, and
-keeps them; and it is asked again, over another, where a head is not plain or a kept connection has ended.
+brings. Here a request is sent, and a head is read that has nothing in it that needs more: HTTP/1.1, each header on one
+line, one Content-Length. All else is the library's: it makes the connections, within the address policy, and keeps
+them; and it is asked again, over another, where a head is not plain or a kept connection has ended.
 """
 
 import re
@@ -104,7 +104,7 @@ class PlainAnswer:
     def end(self) -> None:
         """Let go of the connection: it may be used again if all of the body was read, else it is closed."""
         try:
-            if self._left or self._headers.get("connection", "").lower() == "close":
+            if self._left or "close" in self._headers.get("connection", "").lower():
                 self._connection.close()  # the pool opens it again when it is needed
             elif self._awaited != 1:
                 self._await(1)
@@ -246,9 +246,14 @@ def _plain(head: bytes) -> _Head | None:
     """What the head says; None if there is anything about it that needs more than this."""
     status_line, *lines = head.decode("latin-1").split("\r\n")
     status = _STATUS.fullmatch(status_line)
-    found = [_HEADER.fullmatch(line) for line in lines]
-    headers = {match[1].lower(): match[2] for match in found if match is not None}
-    plain = len(headers) == len(lines) and "transfer-encoding" not in headers
-    if status is None or not plain or status[1] in _NO_BODY or not _LENGTH.fullmatch(headers.get("content-length", "")):
+    headers: dict[str, str] = {}
+    for line in lines:
+        match = _HEADER.fullmatch(line)
+        if match is None:
+            return None
+        name = match[1].lower()  # one that comes twice, as Caddy's Server does: as the library joins them
+        headers[name] = f"{headers[name]}, {match[2]}" if name in headers else match[2]
+    plain = "transfer-encoding" not in headers and _LENGTH.fullmatch(headers.get("content-length", ""))
+    if status is None or status[1] in _NO_BODY or not plain:
         return None
     return int(status[1]), headers

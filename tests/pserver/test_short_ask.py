@@ -4,6 +4,7 @@ import json
 import random
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain, repeat
@@ -19,7 +20,7 @@ from tests.pserver.scripted_peer import answer, scripted
 
 GOOD = answer(b'{"good": true}')
 ODD = {
-    "a header twice": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: 1\r\nX: 2\r\n\r\n{}",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
     "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "chunks and a length": b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"2\r\n{}\r\n0\r\n\r\n",
@@ -100,6 +101,19 @@ def test_the_second_request_goes_the_short_way_and_says_the_same(asker: Asker, m
         long, short = ({line.lower() for line in one.partition(b"\r\n\r\n")[0].split(b"\r\n")} for one in asked[:2])
         assert short == long - {b"connection: keep-alive"}
         assert asked[0].partition(b"\r\n\r\n")[2] == asked[1].partition(b"\r\n\r\n")[2]
+
+
+def test_a_header_that_comes_twice_is_joined_on_both_ways(asker: Asker) -> None:
+    """As behind Caddy: were it not plain, each request would be sent twice."""
+    with scripted(lambda _: answer(b"{}", "200 OK", "Server: Caddy", "X-Other: 1", "Server: peer-api")) as (
+        peer,
+        asked,
+    ):
+        for _ in range(2):
+            with asker.http.answer("GET", peer, "/x", None) as said:
+                assert (said.header("server"), said.header("x-other")) == ("Caddy, peer-api", "1")
+                said.body(2, time.monotonic() + 10)
+        assert asker.long == 1 and len(asked) == 2
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
