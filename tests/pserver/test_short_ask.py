@@ -105,10 +105,8 @@ def test_the_second_request_goes_the_short_way_and_says_the_same(asker: Asker, m
 
 def test_a_header_that_comes_twice_is_joined_on_both_ways(asker: Asker) -> None:
     """As behind Caddy: were it not plain, each request would be sent twice."""
-    with scripted(lambda _: answer(b"{}", "200 OK", "Server: Caddy", "X-Other: 1", "Server: peer-api")) as (
-        peer,
-        asked,
-    ):
+    twice = answer(b"{}", "200 OK", "Server: Caddy", "X-Other: 1", "Server: peer-api")
+    with scripted(lambda _: twice) as (peer, asked):
         for _ in range(2):
             with asker.http.answer("GET", peer, "/x", None) as said:
                 assert (said.header("server"), said.header("x-other")) == ("Caddy, peer-api", "1")
